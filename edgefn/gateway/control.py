@@ -1,0 +1,184 @@
+"""What a box and its gateways tell each other.
+
+One Unix stream socket pair for each gateway, inherited at its start; messages are framed by
+`edgefn_runtime.lifecycle.pack`. A gateway holds nothing that the next one could not be told: it is
+given the whole routing table at every change, and reports what it did as differences.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+
+REPORT_S: Final = 0.2
+
+# Upper edges in seconds of the latency histogram: 1-2-5 from half a millisecond, since deadlines
+# of calls are between a few milliseconds and a few seconds. One more bucket takes the rest.
+LATENCY_EDGES_S: Final = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+)  # fmt: skip
+
+
+class ReplicaRoute(msgspec.Struct, frozen=True):
+    """A replica that takes calls."""
+
+    replica: str
+    variant: str
+    socket: str
+
+
+class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployed function and where its calls can go.
+
+    Attributes:
+        name: Under which it is called.
+        revision: Serving now.
+        spec: What was declared.
+        schema: What goes in and out.
+        replicas: Ready ones, of this revision.
+        state: `serving` (its replicas may be none: the first call starts one) or `quarantined`.
+        reason: Why, if quarantined.
+        load_s: How long its last replica took from fork to ready: the cold start to expect.
+    """
+
+    name: str
+    revision: int
+    spec: FunctionSpec
+    schema: FunctionSchema
+    replicas: tuple[ReplicaRoute, ...]
+    state: str = "serving"
+    reason: str = ""
+    load_s: float = 0.0
+
+
+class Routes(msgspec.Struct, frozen=True, tag="routes"):
+    """The whole routing table, sent at every change."""
+
+    version: int
+    functions: tuple[FunctionRoute, ...]
+
+
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """The box's answer to an `Ask`."""
+
+    id: int
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class StopAccepting(msgspec.Struct, frozen=True, tag="stop"):
+    """Answer what is under way with `Connection: close`, then exit."""
+
+
+class FunctionReport(msgspec.Struct, kw_only=True):
+    """What one gateway did for one function since its last report; `ongoing` is as of now.
+
+    Attributes:
+        name: Of the function.
+        outcomes: Calls by HTTP status.
+        misses: Calls that were not answered in time, by cause: `queue`, `cold`, `compute`,
+            `refused`.
+        latency_buckets: Answered calls by duration, one count for each of `LATENCY_EDGES_S` and
+            one for the rest.
+        latency_sum_s: Sum of those durations.
+        cold_starts: Calls that waited for a replica to start.
+        queue_sum_s: Time that calls waited in replicas, summed.
+        service_sum_s: Time that their batches ran, summed over calls.
+        ongoing: Calls that are at a replica now.
+        waiting: Calls that wait for a first replica now.
+        replicas: Calls that each replica has now.
+    """
+
+    name: str
+    outcomes: dict[int, int] = {}
+    misses: dict[str, int] = {}
+    latency_buckets: list[int] = []
+    latency_sum_s: float = 0.0
+    cold_starts: int = 0
+    queue_sum_s: float = 0.0
+    service_sum_s: float = 0.0
+    ongoing: int = 0
+    waiting: int = 0
+    replicas: dict[str, int] = {}
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """Sent every `REPORT_S` if anything changed, and before an `Ask` for metrics or status."""
+
+    gateway: int
+    functions: tuple[FunctionReport, ...]
+    connections: int
+
+
+class Wake(msgspec.Struct, frozen=True, tag="wake"):
+    """A call waits for this function, which has no replica."""
+
+    function: str
+
+
+class Suspect(msgspec.Struct, frozen=True, tag="suspect"):
+    """A replica does not answer, or its connection broke."""
+
+    replica: str
+    reason: str
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """A request of an operator, to be answered by the box: `/admin/v1` and `/metrics`."""
+
+    id: int
+    method: str
+    path: str
+    query: dict[str, str]
+    body: bytes
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The gateway accepts connections."""
+
+    gateway: int
+    pid: int
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a gateway is told at its start.
+
+    Attributes:
+        gateway: Its number on the box.
+        box: Name of the box, for the `Edgefn-Box` header.
+        tier: Tier of the box, for the `Edgefn-Tier` header.
+        listen_fd: The listening socket, inherited.
+        control_fd: Its end of the control socket, inherited.
+        store: Folder of the blob store.
+        max_connections: Above this, connections are refused with 503.
+        max_body_bytes: Above this, bodies are refused with 413.
+        header_timeout_s: From the first byte of a connection to the end of the request's head.
+        body_timeout_s: For the body after the head.
+        idle_timeout_s: A connection without a request is closed.
+        loopback_only: Whether the listening address is a loopback one.
+    """
+
+    gateway: int
+    box: str
+    tier: str
+    listen_fd: int
+    control_fd: int
+    store: str
+    max_connections: int = 1024
+    max_body_bytes: int = 16 * 1024 * 1024
+    header_timeout_s: float = 5.0
+    body_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
+    loopback_only: bool = True
+
+
+ToGateway = Routes | Answered | StopAccepting
+FromGateway = Started | Report | Wake | Suspect | Ask
+
+
+def new_report(name: str) -> FunctionReport:
+    """Returns an empty report with a count for each latency bucket."""
+    counts: list[Any] = [0] * (len(LATENCY_EDGES_S) + 1)
+    return FunctionReport(name=name, latency_buckets=counts)

@@ -1,0 +1,206 @@
+"""What a bundle says of itself: its files by digest, and one function's spec and schema.
+
+The reader owns the format, because boxes upgrade last. A manifest is data: nothing in it is code,
+and its digest is that of its canonical bytes.
+"""
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from edgefn_runtime.errors import EdgefnError
+
+FORMAT: Final = 1
+MAX_FILES: Final = 4096
+MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
+DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"
+
+Objective = Literal["latency", "balanced", "accuracy", "energy"]
+
+
+class InvalidManifest(EdgefnError):
+    """A manifest that is not one, or that names what it may not."""
+
+    code = "invalid_manifest"
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many replicas a function may have on a box.
+
+    Attributes:
+        min: Kept even when nobody calls; 0 lets the first call pay the cold start.
+        max: Never more than this.
+        idle_s: A replica beyond `min` that had no call for so long is drained.
+    """
+
+    min: int = 1
+    max: int = 4
+    idle_s: float = 300.0
+
+
+class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a developer declared with `@edge_function`, in seconds and bytes.
+
+    Attributes:
+        name: Under which it is called.
+        doc: The first paragraph of its docstring.
+        models: Parameter name to model file, relative to the function's folder.
+        deadline_s: For calls that bring none of their own; None: no deadline.
+        min_accuracy: Below this no variant is served.
+        tiers: Where it may run, in order of preference.
+        batch: Most calls that one run of the function may take; 1: it takes single values.
+        scale: Replicas on a box.
+        timeout_s: Wall-clock limit on one run of the user's code.
+        requirements: Distributions that it needs (PEP 508).
+        objective: What the router prefers among variants that meet the deadline.
+        is_async: Whether it is a coroutine function.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+    doc: str = ""
+    models: dict[str, str] = {}
+    deadline_s: float | None = None
+    min_accuracy: float | None = None
+    tiers: tuple[str, ...] = ("edge", "cloud")
+    batch: int = 1
+    scale: Scale = Scale()
+    timeout_s: float = 30.0
+    requirements: tuple[str, ...] = ()
+    objective: Objective = "latency"
+    is_async: bool = False
+
+
+class V2Tensor(msgspec.Struct, frozen=True):
+    """One input or output as the Open Inference Protocol names it; -1 is a free dimension."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class FunctionSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes in and out, for those who never see the Python code.
+
+    Attributes:
+        input: JSON Schema of the request body, an object with one property a parameter.
+        output: JSON Schema of the answer.
+        v2_inputs: The same for the Open Inference Protocol.
+        v2_outputs: The same for the Open Inference Protocol.
+        media_types: Content types whose bytes alone are a whole call, for functions that need
+            nothing but one image or sound.
+    """
+
+    input: dict[str, Any]
+    output: dict[str, Any]
+    v2_inputs: tuple[V2Tensor, ...]
+    v2_outputs: tuple[V2Tensor, ...]
+    media_types: tuple[str, ...] = ()
+
+
+class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One regular file of a bundle."""
+
+    path: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_BUNDLE_BYTES)]
+    sha256: Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One function, ready to be deployed.
+
+    Attributes:
+        format: Version of this format.
+        module: The file that declares the function, one of `files`.
+        attribute: Its name in that module.
+        spec: What was declared.
+        schema: What goes in and out.
+        files: All of the bundle, sorted by path.
+    """
+
+    format: int = FORMAT
+    module: str
+    attribute: str
+    spec: FunctionSpec
+    schema: FunctionSchema
+    files: tuple[BundleFile, ...]
+
+    def encode(self) -> bytes:
+        """Returns the canonical bytes: the same manifest always gives the same ones."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of the canonical bytes, in hex."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
+    def file(self, path: str) -> BundleFile:
+        """Returns the file at a path of the bundle.
+
+        Raises:
+            InvalidManifest: No such file is listed.
+        """
+        for file in self.files:
+            if file.path == path:
+                return file
+        raise InvalidManifest(f"{path!r} is not among the files of function {self.spec.name!r}")
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Parses and checks a manifest.
+
+    Raises:
+        InvalidManifest: It is malformed, too new, too large, or names a path that is not a plain
+            relative one.
+    """
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidManifest(f"not a manifest: {error}") from error
+    if manifest.format != FORMAT:
+        raise InvalidManifest(
+            f"the bundle has format {manifest.format}; this box reads {FORMAT}. Upgrade the box."
+        )
+    _check_files(manifest.files)
+    for path in (manifest.module, *manifest.spec.models.values()):
+        manifest.file(path)
+    return manifest
+
+
+def _check_files(files: tuple[BundleFile, ...]) -> None:
+    if len(files) > MAX_FILES:
+        raise InvalidManifest(f"the bundle has {len(files)} files; at most {MAX_FILES} may be")
+    total_bytes = sum(file.size for file in files)
+    if total_bytes > MAX_BUNDLE_BYTES:
+        raise InvalidManifest(
+            f"the bundle has {total_bytes} bytes; at most {MAX_BUNDLE_BYTES} may be"
+        )
+    seen: set[str] = set()
+    for file in files:
+        check_path(file.path)
+        folded = file.path.casefold()
+        if folded in seen:
+            raise InvalidManifest(f"{file.path!r} is listed twice (letter case does not count)")
+        seen.add(folded)
+
+
+def check_path(path: str) -> None:
+    """Refuses everything but a plain relative path.
+
+    Raises:
+        InvalidManifest: It is absolute, climbs, or is spelled in a way that two systems read
+            differently.
+    """
+    parts = PurePosixPath(path).parts
+    plain = (
+        parts
+        and "/".join(parts) == path
+        and not path.startswith("/")
+        and ".." not in parts
+        and "\\" not in path
+        and path.isprintable()
+        and all(len(part.encode()) <= 255 for part in parts)
+    )
+    if not plain:
+        raise InvalidManifest(f"{path!r} is not a plain relative path")
