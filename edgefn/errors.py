@@ -1,13 +1,13 @@
 """The platform's errors, beside those of a call (`edgefn_runtime.errors`).
 
-    EdgefnError
-    ├── (all of edgefn_runtime.errors)
-    ├── DeclarationError        a function is declared wrongly; raised at import
-    ├── ConfigError             an option or a configuration value is wrong
-    ├── StateLocked             another box uses the state directory
-    ├── NotDeployed             no such function on this box
-    ├── DeploymentFailed        a new revision did not come up; the old one keeps serving
-    └── Quarantined             a function died too often and is not started any more
+EdgefnError
+├── (all of edgefn_runtime.errors)
+├── DeclarationError        a function is declared wrongly; raised at import
+├── ConfigError             an option or a configuration value is wrong
+├── StateLocked             another box uses the state directory
+├── NotDeployed             no such function on this box
+├── DeploymentFailed        a new revision did not come up; the old one keeps serving
+└── Quarantined             a function died too often and is not started any more
 """
 
 from edgefn_runtime.errors import (

@@ -50,13 +50,12 @@ class Model(ABC):
         Raises:
             ModelRunFailed: Wrong number, name, dtype or shape, or the backend failed.
         """
-        if named:
-            values = self._by_name(arrays, named)
-        else:
-            values = arrays
+        values = self._by_name(arrays, named) if named else arrays
         if len(values) != len(self.inputs):
             names = ", ".join(info.name for info in self.inputs)
-            raise ModelRunFailed(f"the model takes {len(self.inputs)} inputs ({names}), not {len(values)}")
+            raise ModelRunFailed(
+                f"the model takes {len(self.inputs)} inputs ({names}), not {len(values)}"
+            )
         outputs = self.run([np.asarray(value) for value in values])
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 

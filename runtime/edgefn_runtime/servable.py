@@ -30,6 +30,10 @@ class Signature(Protocol):
     """The inputs and outputs of one function."""
 
     @property
+    def name(self) -> str:
+        """Of the function."""
+
+    @property
     def described(self) -> FunctionSchema:
         """The same for those who never see the Python code."""
 

@@ -17,6 +17,7 @@ they allocate anything for it.
 
 import enum
 import struct
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -50,7 +51,9 @@ class Content(enum.IntEnum):
 
     JSON = 1
     MSGPACK = 2
-    V2 = 3  # Open Inference Protocol: `aux` bytes of JSON, then binary tensors; 0: all of it is JSON
+    V2 = (
+        3  # Open Inference Protocol: `aux` bytes of JSON, then binary tensors; 0: all of it is JSON
+    )
     MEDIA = 4  # the bytes of one image or sound
 
 
@@ -201,9 +204,7 @@ def _parse_call(frame: bytes) -> Call:
     start = _CALL.size + head_length
     if start > len(frame):
         raise ProtocolError(f"a head of {head_length} bytes does not fit its frame")
-    return Call(
-        call_id, content, accept, aux, budget_us, frame[_CALL.size : start], frame[start:]
-    )
+    return Call(call_id, content, accept, aux, budget_us, frame[_CALL.size : start], frame[start:])
 
 
 def _parse_reply(frame: bytes) -> Reply:
@@ -237,7 +238,12 @@ def _parse_cancel(frame: bytes) -> Cancel:
     return Cancel(_CANCEL.unpack(frame)[2])
 
 
-_PARSERS = {1: _parse_call, 2: _parse_reply, 3: _parse_hello, 4: _parse_cancel}
+_PARSERS: dict[int, Callable[[bytes], Frame]] = {
+    1: _parse_call,
+    2: _parse_reply,
+    3: _parse_hello,
+    4: _parse_cancel,
+}
 
 
 def parse_frame(frame: bytes) -> Frame:

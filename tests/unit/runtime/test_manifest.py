@@ -1,0 +1,107 @@
+"""What a bundle says of itself."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgefn_runtime.manifest import (
+    MAX_BUNDLE_BYTES,
+    MAX_FILES,
+    BundleFile,
+    FunctionSchema,
+    FunctionSpec,
+    InvalidManifest,
+    Manifest,
+    decode_manifest,
+)
+
+DIGEST = "0" * 64
+
+
+def manifest(*paths: str, size: int = 1) -> Manifest:
+    return Manifest(
+        module="function.py",
+        attribute="f",
+        spec=FunctionSpec(name="f"),
+        schema=FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=()),
+        files=tuple(BundleFile(path, size, DIGEST) for path in ("function.py", *paths)),
+    )
+
+
+def test_a_manifest_survives_its_encoding() -> None:
+    """What is decoded equals what was encoded, and has the same digest."""
+    original = manifest("models/a.onnx")
+    decoded = decode_manifest(original.encode())
+    assert decoded == original
+    assert decoded.digest() == original.digest()
+
+
+def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
+    """The canonical bytes are the same however the JSON was spelled."""
+    original = manifest()
+    shuffled = dict(reversed(msgspec.json.decode(original.encode()).items()))
+    assert decode_manifest(msgspec.json.encode(shuffled)).digest() == original.digest()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/", "", ".", "..", "a\\b", "a\0b",
+        "a\nb", "x" * 256, "a/./b",
+    ],
+)  # fmt: skip
+def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
+    """Nothing that could leave the folder, or be read in two ways, is listed."""
+    with pytest.raises(InvalidManifest, match="not a plain relative path"):
+        decode_manifest(manifest(path).encode())
+
+
+@given(st.lists(st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True), min_size=1, max_size=4))
+def test_plain_paths_are_taken(parts: list[str]) -> None:
+    """Ordinary names pass."""
+    decode_manifest(manifest("data/" + "/".join(parts)).encode())
+
+
+def test_names_that_differ_in_case_only_are_refused() -> None:
+    """Two such files would be one on some systems."""
+    with pytest.raises(InvalidManifest, match="listed twice"):
+        decode_manifest(manifest("Model.onnx", "model.onnx").encode())
+
+
+def test_limits_are_held() -> None:
+    """Neither too many files nor too many bytes are announced."""
+    with pytest.raises(InvalidManifest, match="at most 4096"):
+        decode_manifest(manifest(*(f"f{number}" for number in range(MAX_FILES))).encode())
+    with pytest.raises(InvalidManifest, match="bytes; at most"):
+        decode_manifest(manifest("a", size=MAX_BUNDLE_BYTES).encode())
+
+
+def test_a_newer_format_says_to_upgrade() -> None:
+    """An old box says what to do about a new bundle."""
+    newer = msgspec.structs.replace(manifest(), format=2)
+    with pytest.raises(InvalidManifest, match="has format 2; this box reads 1. Upgrade"):
+        decode_manifest(newer.encode())
+
+
+def test_the_module_must_be_among_the_files() -> None:
+    """A manifest cannot point at what it does not bring."""
+    stray = msgspec.structs.replace(manifest(), module="other.py")
+    with pytest.raises(InvalidManifest, match="'other.py' is not among the files"):
+        decode_manifest(stray.encode())
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused(data: bytes) -> None:
+    """Bytes that are no manifest raise `InvalidManifest` and nothing else."""
+    with pytest.raises(InvalidManifest):
+        decode_manifest(data)
+
+
+@pytest.mark.parametrize("field", ["spec", "schema", "files", "module"])
+def test_a_missing_field_is_named(field: str) -> None:
+    """The message says which field is missing."""
+    raw = msgspec.json.decode(manifest().encode())
+    del raw[field]
+    with pytest.raises(InvalidManifest, match=field):
+        decode_manifest(msgspec.json.encode(raw))
