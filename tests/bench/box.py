@@ -1,6 +1,7 @@
 """Starts what is measured, each in a process of its own, and ends it."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -29,15 +30,15 @@ def plain_server(folder: Path, kind: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_box(*options: str) -> Iterator[AdminClient]:
+def running_box() -> Iterator[AdminClient]:
     """Starts a box on a free port with a state directory of its own."""
     with tempfile.TemporaryDirectory(prefix="edgefn-bench-") as state:
         command = [sys.executable, "-m", "edgefn", "up", "--port", "0", "--state-dir", state]
-        subprocess.run(
-            [*command, "--detach", "--json", *options], check=True, stdout=subprocess.DEVNULL
+        up = subprocess.run(
+            [*command, "--detach", "--json"], check=True, stdout=subprocess.PIPE, text=True
         )
         try:
-            yield AdminClient(Path(state, "url").read_text().strip())
+            yield AdminClient(json.loads(up.stdout)["url"])
         finally:
             subprocess.run(
                 [sys.executable, "-m", "edgefn", "down", "--state-dir", state],
