@@ -1,7 +1,7 @@
 """Starts a box, deploys the three ready-made functions, and calls each on its real samples.
 
-    make demo                   the box stays up until Ctrl-C
-    make demo ARGS=--once       it ends by itself
+make demo                   the box stays up until Ctrl-C
+make demo ARGS=--once       it ends by itself
 """
 
 import argparse
@@ -123,7 +123,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--once", action="store_true", help="end after the calls")
     once = parser.parse_args().once
-    with tempfile.TemporaryDirectory(prefix="edgefn-demo-") as state, running_box(Path(state)) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="edgefn-demo-") as state,
+        running_box(Path(state)) as url,
+    ):
         deploy_all(url)
         call_all(url)
         if not once:

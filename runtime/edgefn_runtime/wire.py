@@ -4,14 +4,16 @@ A frame is a little-endian header, then an optional head (msgpack, see `CallHead
 which no one between the caller and the replica decodes:
 
     call    length u32 | 1 u8 | content u8 | accept u8 | 0 u8 | id u32 | aux u32 | budget_us u64
-            | head length u16 | head | body
+            | sent_us u64 | head length u16 | head | body
     reply   length u32 | 2 u8 | outcome u8 | content u8 | 0 u8 | id u32 | aux u32 | queue_us u32
             | service_us u32 | backlog_us u32 | batch u16 | queued u16 | body
     hello   length u32 | 3 u8 | msgpack of `Hello`; the first frame of a replica
     cancel  length u32 | 4 u8 | id u32; no one waits for this call any more
 
-`length` counts what follows it. On the wire travels the budget that is left, never an instant:
-clocks of different machines do not agree. Both ends refuse a frame by its announced length, before
+`length` counts what follows it. On the wire travels the budget that is left, since clocks of
+different machines do not agree. Beside it, between processes of one machine, travels when the call
+was sent: a replica reads its socket between runs, and could not tell otherwise how long a call lay
+there. Both ends refuse a frame by its announced length, before
 they allocate anything for it.
 """
 
@@ -31,7 +33,7 @@ MAX_FRAME_BYTES: Final = MAX_BODY_BYTES + MAX_HEAD_BYTES + 64
 NO_BUDGET: Final = 2**64 - 1
 
 _LENGTH = struct.Struct("<I")
-_CALL = struct.Struct("<IBBBxIIQH")
+_CALL = struct.Struct("<IBBBxIIQQH")
 _REPLY = struct.Struct("<IBBBxIIIIIHH")
 _CANCEL = struct.Struct("<IBI")
 _U32_MAX = 2**32 - 1
@@ -82,6 +84,8 @@ class Call(msgspec.Struct, gc=False):
         budget_us: Time left until the deadline, in microseconds; `NO_BUDGET` for none.
         head: Msgpack of a `CallHead`, or empty.
         body: The caller's bytes.
+        sent_us: When it was sent, in microseconds of the machine's monotonic clock; 0 for unknown.
+            The budget counts from then.
     """
 
     id: int
@@ -91,6 +95,7 @@ class Call(msgspec.Struct, gc=False):
     budget_us: int
     head: bytes
     body: bytes
+    sent_us: int = 0
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -154,7 +159,15 @@ def encode_call(call: Call) -> bytes:
         )
     length = _CALL.size - 4 + len(head) + len(body)
     fixed = _CALL.pack(
-        length, 1, call.content, call.accept, call.id, call.aux, call.budget_us, len(head)
+        length,
+        1,
+        call.content,
+        call.accept,
+        call.id,
+        call.aux,
+        call.budget_us,
+        call.sent_us,
+        len(head),
     )
     return fixed + head + body if head else fixed + body
 
@@ -200,11 +213,12 @@ def encode_cancel(call_id: int) -> bytes:
 
 
 def _parse_call(frame: bytes) -> Call:
-    _, _, content, accept, call_id, aux, budget_us, head_length = _CALL.unpack_from(frame)
+    _, _, content, accept, call_id, aux, budget_us, sent_us, head_length = _CALL.unpack_from(frame)
     start = _CALL.size + head_length
     if start > len(frame):
         raise ProtocolError(f"a head of {head_length} bytes does not fit its frame")
-    return Call(call_id, content, accept, aux, budget_us, frame[_CALL.size : start], frame[start:])
+    head, body = frame[_CALL.size : start], frame[start:]
+    return Call(call_id, content, accept, aux, budget_us, head, body, sent_us)
 
 
 def _parse_reply(frame: bytes) -> Reply:
