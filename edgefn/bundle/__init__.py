@@ -1,0 +1,1 @@
+"""What is deployed: building bundles from folders, and storing their files by digest."""

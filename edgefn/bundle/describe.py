@@ -1,0 +1,103 @@
+"""Reads what a function file declares, by importing it: run in a process of its own.
+
+    python -P -m edgefn.bundle.describe <file> <file descriptor>
+
+User code may print, hang or exit; so what is found goes to the descriptor, as JSON of a
+`Description`, and not to the standard output.
+"""
+
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import msgspec
+
+import edgefn
+import edgefn_runtime
+from edgefn._function import EdgeFunction
+from edgefn.bundle.description import Declared, Description
+from edgefn_runtime.loader import MODULE_NAME
+
+_OWN_FOLDERS: Final = tuple(
+    Path(str(package.__file__)).parent for package in (edgefn, edgefn_runtime)
+)
+
+
+def describe(file: Path) -> Description:
+    """Imports a file, as a replica would, and returns what it declares.
+
+    The folder of the file becomes the first entry of `sys.path` and the working directory.
+    """
+    folder = file.parent
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    os.chdir(folder)
+    try:
+        module = _import(file)
+    except (Exception, SystemExit) as error:
+        short = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        return Description(error=short, traceback=user_traceback(error))
+    return Description(_declared(module), _imported_from(folder))
+
+
+def user_traceback(error: BaseException) -> str:
+    """Returns a traceback with the frames of the user's code only, causes included."""
+    whole = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = whole
+    while link is not None:
+        kept = [frame for frame in link.stack if not _is_machinery(frame.filename)]
+        link.stack = traceback.StackSummary.from_list(kept)
+        link = link.__cause__ or link.__context__
+    return "".join(whole.format())
+
+
+def _is_machinery(file_name: str) -> bool:
+    path = Path(file_name)
+    return file_name.startswith("<frozen ") or any(map(path.is_relative_to, _OWN_FOLDERS))
+
+
+def _import(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE_NAME] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _declared(module: ModuleType) -> tuple[Declared, ...]:
+    found = {}
+    for attribute, value in vars(module).items():
+        if isinstance(value, EdgeFunction) and id(value) not in found:
+            found[id(value)] = Declared(attribute, value.spec, value.signature.described)
+    return tuple(found.values())
+
+
+def _imported_from(folder: Path) -> tuple[str, ...]:
+    found = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).is_relative_to(folder):
+            relative = Path(file).relative_to(folder)
+            # An environment may lie in the folder, too; what is in it is not the user's.
+            if "site-packages" not in relative.parts:
+                found.add(relative.as_posix())
+    return tuple(sorted(found))
+
+
+def main() -> None:
+    """Describes the file of the first argument to the descriptor of the second."""
+    file, descriptor = Path(sys.argv[1]), int(sys.argv[2])
+    encoded = msgspec.json.encode(describe(file))
+    with os.fdopen(descriptor, "wb") as channel:
+        channel.write(encoded)
+    os._exit(0)  # a thread that the user's module started may never end
+
+
+if __name__ == "__main__":
+    main()

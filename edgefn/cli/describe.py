@@ -1,0 +1,80 @@
+"""`edgefn describe`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from edgefn import client
+from edgefn.cli import options, output
+from edgefn.cli.schema_text import type_text
+from edgefn.client.status import FunctionStatus
+from edgefn_runtime.manifest import FunctionSpec
+
+
+def command(name: options.Name, url: options.Url = None, json: options.Json = False) -> None:
+    """Shows what a function takes and gives, and how to call it."""
+    with client.AdminClient(url) as admin:
+        status = admin.function(name)
+        example = admin.example(name)
+    if json:
+        output.print_json({**msgspec.to_builtins(status), "example": example})
+        return
+    output.out.print(_head(status))
+    if status.schema is not None:
+        output.out.print("", _fields("takes", status.schema.input), sep="\n")
+        output.out.print("", _answer(status.schema.output), sep="\n")
+    output.out.print(output.plain(f"\n{example}"))
+
+
+def _head(status: FunctionStatus) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(output.plain(status.name, "bold"), output.plain(status.doc))
+    grid.add_row(
+        output.plain("revision", "dim"),
+        output.plain(f"{status.revision}, digest {status.digest[:12]}"),
+    )
+    grid.add_row(output.plain("state", "dim"), output.state(status.state))
+    grid.add_row(output.plain("variants", "dim"), output.plain(", ".join(status.variants)))
+    for label, value in _declared(status.spec) if status.spec is not None else ():
+        grid.add_row(output.plain(label, "dim"), output.plain(value))
+    return grid
+
+
+def _declared(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    if spec.deadline_s is not None:
+        yield "deadline", output.milliseconds(spec.deadline_s * 1000)
+    if spec.min_accuracy is not None:
+        yield "accuracy", f"at least {spec.min_accuracy:g}"
+    if spec.models:
+        yield "models", ", ".join(f"{path} ({name})" for name, path in spec.models.items())
+    scale = spec.scale
+    yield "replicas", f"{scale.min} to {scale.max}, idle ones end after {scale.idle_s:g} s"
+    yield "batch", f"up to {spec.batch} calls a run" if spec.batch > 1 else "one call a run"
+    yield "timeout", f"{spec.timeout_s:g} s a run"
+    yield "tiers", ", ".join(spec.tiers)
+    if spec.requirements:
+        yield "needs", ", ".join(spec.requirements)
+
+
+def _answer(schema: Mapping[str, Any]) -> Table:
+    if schema.get("properties"):
+        return _fields("answers", schema)
+    table = output.table("answers", "type")
+    table.add_row("", output.plain(type_text(schema, schema)))
+    return table
+
+
+def _fields(title: str, schema: Mapping[str, Any]) -> Table:
+    table = output.table(title, "type", "")
+    required = schema.get("required", ())
+    for name, field in schema.get("properties", {}).items():
+        remark = field.get("description", "") if "x-edgefn-tensor" not in field else ""
+        if name not in required and title == "takes":
+            default = msgspec.json.encode(field["default"]).decode() if "default" in field else ""
+            remark = " ".join(
+                part for part in ("optional", default and f"({default})", remark) if part
+            )
+        table.add_row(name, output.plain(type_text(field, schema)), output.plain(remark))
+    return table

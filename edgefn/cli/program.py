@@ -1,0 +1,129 @@
+"""The program: which verbs there are, and what becomes of what they raise.
+
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 conflict, 130 ended with Ctrl-C.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+VERBS: Final = {
+    "init": "Start a function of your own from a template that runs as it is.",
+    "dev": "Serve functions from here, and reload them when they are saved.",
+    "up": "Start a box.",
+    "down": "Stop a box that runs on this machine.",
+    "deploy": "Put functions on a box.",
+    "call": "Call a function.",
+    "ls": "List the functions of a box.",
+    "describe": "Show what a function takes and gives, and how to call it.",
+    "logs": "Show what a function printed.",
+    "history": "List the revisions of a function.",
+    "rollback": "Go back to an earlier revision of a function.",
+    "rm": "Take a function off a box.",
+    "status": "Show a box, its gateways, functions and replicas.",
+}
+
+FAILED: Final = 1
+USAGE: Final = 2
+CONFLICT: Final = 3
+INTERRUPTED: Final = 130
+_EXIT_CODES: Final = {"invalid_config": USAGE, "conflict": CONFLICT}
+
+
+class _Commands(Mapping[str, Any]):
+    """Verb to command. A verb's module, and all that it needs, is imported when it is used."""
+
+    def __getitem__(self, verb: str) -> Any:
+        if verb not in VERBS:
+            raise KeyError(verb)
+        module = importlib.import_module(f"edgefn.cli.{verb}")
+        single = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        single.command(verb, help=VERBS[verb])(module.command)
+        return typer.main.get_command(single)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+class _Verbs(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+# Without rich in the help: it alone would take longer than everything else.
+app = typer.Typer(
+    cls=_Verbs,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edgefn import __version__
+
+        typer.echo(f"edgefn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error in edgefn.")
+    ] = False,
+) -> None:
+    """Serverless inference at the edge.
+
+    Write a function, decorate it, deploy it to a box, call it:
+
+    \b
+      edgefn init hello && edgefn dev hello
+      edgefn call hello @hello/samples/usual.json
+    """
+
+
+def run() -> None:
+    """Runs the command that `sys.argv` names, and ends the process with its exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        # The one broad except of the command line: users see sentences, not tracebacks.
+        sys.exit(_report(error, debug="--debug" in sys.argv[1:2]))
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    from edgefn.cli.failure import print_failure
+    from edgefn.errors import EdgefnError
+
+    if debug:
+        raise error
+    print_failure(error)
+    return _EXIT_CODES.get(error.code, FAILED) if isinstance(error, EdgefnError) else FAILED

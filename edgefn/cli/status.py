@@ -1,0 +1,74 @@
+"""`edgefn status`."""
+
+from rich.table import Table
+
+from edgefn import client
+from edgefn.cli import options, output
+from edgefn.client.status import BoxStatus, FunctionStatus
+
+
+def command(url: options.Url = None, json: options.Json = False) -> None:
+    """Shows a box, its gateways, functions and replicas."""
+    with client.AdminClient(url) as admin:
+        status = admin.status()
+    if json:
+        output.print_json(status)
+        return
+    output.out.print(_box(status))
+    if not status.functions:
+        output.note("nothing is deployed; deploy with: edgefn deploy FOLDER")
+        return
+    output.out.print("", output.function_table(status.functions), sep="\n")
+    output.out.print("", _replicas(status.functions), sep="\n")
+    for function in status.functions:
+        for sentence in _troubles(function):
+            output.out.print(output.plain(sentence), style="yellow")
+
+
+def _box(status: BoxStatus) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    gateways = ", ".join(
+        f"{each.gateway} (process {each.pid}, {each.connections} connections)"
+        for each in status.gateways
+    )
+    for label, value in (
+        ("box", f"{status.box}, tier {status.tier}, edgefn {status.version}"),
+        ("url", status.url),
+        ("started", f"{output.age(status.started_at)}, process {status.pid}"),
+        ("state", status.state_dir),
+        ("gateways", gateways),
+    ):
+        grid.add_row(output.plain(label, "dim"), output.plain(value))
+    return grid
+
+
+def _replicas(functions: tuple[FunctionStatus, ...]) -> Table:
+    made = output.table(
+        "replica", "variant", "state", "process", "started", "ongoing", "memory",
+        right=("process", "ongoing", "memory"),
+    )  # fmt: skip
+    for function in functions:
+        for replica in function.replicas:
+            made.add_row(
+                output.plain(replica.replica),
+                replica.variant,
+                output.state(replica.state),
+                str(replica.pid),
+                output.age(replica.started_at),
+                str(replica.ongoing),
+                output.size(replica.private_bytes),
+            )
+    return made
+
+
+def _troubles(function: FunctionStatus) -> list[str]:
+    sentences = []
+    if function.reason:
+        sentences.append(f"{function.name} is {function.state}: {function.reason}")
+    if function.last_death is not None:
+        death = function.last_death
+        sentences.append(
+            f"{function.name}: deaths of replicas: {function.deaths}, the last "
+            f"{output.age(death.at)}: {death.reason}"
+        )
+    return sentences

@@ -1,0 +1,253 @@
+"""The operator's client: deploys, looks and rolls back over a box's admin API."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from edgefn.bundle.build import Bundle
+from edgefn.client.connections import Connections
+from edgefn.client.errors import CallFailed, error_of
+from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
+from edgefn.config import settings
+from edgefn.errors import TimedOut
+
+TIMEOUT_S: Final = 30.0
+DEPLOY_TIMEOUT_S: Final = 180.0  # a replica may take long to import and load what it needs
+UPLOAD_TIMEOUT_S: Final = 300.0
+FOLLOW_WAIT_S: Final = 1.0  # short, because a box that drains waits for it
+CHUNK_BYTES: Final = 256 * 1024
+
+_API: Final = "/admin/v1"
+
+T = TypeVar("T")
+
+
+class AdminClient:
+    """Operates one box. A box answers it on loopback addresses only."""
+
+    def __init__(self, url: str | None = None) -> None:
+        """Makes a client; it connects at the first call.
+
+        Args:
+            url: Of a box; default: `EDGEFN_URL`, else http://127.0.0.1:8080.
+
+        Raises:
+            ConfigError: The URL, or a variable of the environment, is wrong.
+        """
+        self.url = settings(url=url).url
+        self._connections = Connections(self.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._connections.close()
+
+    def status(self) -> BoxStatus:
+        """Returns what the box says of itself."""
+        return self._ask("GET", f"{_API}/status", BoxStatus)
+
+    def functions(self) -> tuple[FunctionStatus, ...]:
+        """Returns all that is deployed."""
+        return self._ask("GET", f"{_API}/deployments", _Functions).functions
+
+    def function(self, name: str) -> FunctionStatus:
+        """Returns one deployed function, with its spec and schema.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        return self._ask("GET", _deployment(name), FunctionStatus)
+
+    def deploy(
+        self, bundle: Bundle, on_progress: Callable[[int, int], None] | None = None
+    ) -> FunctionStatus:
+        """Uploads what the box lacks of a bundle, and returns when the new revision serves.
+
+        Args:
+            bundle: What to deploy.
+            on_progress: Called with the bytes uploaded so far and those to upload in all, the
+                first time before the upload, the last time after it.
+
+        Raises:
+            DeploymentFailed: It did not come up; `detail` has `traceback` and `log`. The old
+                revision keeps serving.
+            DigestMismatch: A file changed since the bundle was built.
+        """
+        self._upload(bundle, on_progress or (lambda sent, total: None))
+        body = {"manifest": bundle.manifest}
+        return self._ask("POST", f"{_API}/deployments", FunctionStatus, body, DEPLOY_TIMEOUT_S)
+
+    def history(self, name: str) -> tuple[Revision, ...]:
+        """Returns a function's revisions, newest first.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        path = f"{_deployment(name)}/history"
+        return self._ask("GET", path, _Revisions).revisions
+
+    def rollback(self, name: str, revision: int | None = None) -> FunctionStatus:
+        """Makes an earlier revision's bundle serve again, as a new revision.
+
+        Args:
+            name: Of the function.
+            revision: Which one; None: the newest earlier one that served.
+
+        Raises:
+            NotDeployed: No such function, or no such revision.
+            DeploymentFailed: It did not come up. What served keeps serving.
+        """
+        path = f"{_deployment(name)}/rollback"
+        return self._ask("POST", path, FunctionStatus, {"revision": revision}, DEPLOY_TIMEOUT_S)
+
+    def remove(self, name: str) -> None:
+        """Takes a function off the box, after its calls are answered.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        self._ask("DELETE", _deployment(name), _Removed)
+
+    def log_page(
+        self, name: str, *, after: int | None = None, limit: int | None = None, wait_s: float = 0.0
+    ) -> LogPage:
+        """Returns lines that a function printed.
+
+        Args:
+            name: Of the function.
+            after: The `next` of an earlier page; None: the newest lines.
+            limit: At most so many.
+            wait_s: How long to wait for a first line, if there is none yet.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        query = {"after": after, "limit": limit, "wait_s": wait_s or None}
+        given = {key: value for key, value in query.items() if value is not None}
+        path = f"{_deployment(name)}/logs?{urlencode(given)}"
+        return self._ask("GET", path, LogPage, timeout_s=TIMEOUT_S + wait_s)
+
+    def follow(self, name: str, *, last: int) -> Iterator[LogLine]:
+        """Yields the newest `last` lines of a function, and then every new one as it comes.
+
+        Raises:
+            NotDeployed: No such function, or not any more.
+        """
+        page = self.log_page(name, limit=last)
+        while True:
+            yield from page.lines
+            page = self.log_page(name, after=page.next, wait_s=FOLLOW_WAIT_S)
+
+    def example(self, name: str) -> str:
+        """Returns a command line for curl that calls a function.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        return self._ask("GET", f"/v1/functions/{quote(name, safe='')}", _Described).example.curl
+
+    def _upload(self, bundle: Bundle, on_progress: Callable[[int, int], None]) -> None:
+        digests = list(bundle.files)
+        lacking = self._ask("POST", f"{_API}/blobs/missing", _Missing, {"digests": digests}).missing
+        sizes = {file.sha256: file.size for file in bundle.manifest.files}
+        total_bytes = sum(sizes[digest] for digest in lacking)
+        sent_bytes = 0
+        on_progress(0, total_bytes)
+        for digest in lacking:
+
+            def on_chunk(count: int) -> None:
+                nonlocal sent_bytes
+                sent_bytes += count
+                on_progress(sent_bytes, total_bytes)
+
+            chunks = _chunks(bundle.files[digest], on_chunk)
+            headers = {"Content-Length": str(sizes[digest])}
+            self._send("PUT", f"{_API}/blobs/{digest}", headers, chunks, UPLOAD_TIMEOUT_S)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: Any = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> T:
+        encoded = b"" if body is None else msgspec.json.encode(body)
+        headers = {"Content-Type": "application/json"} if encoded else {}
+        reply = self._send(method, path, headers, encoded, timeout_s)
+        try:
+            return msgspec.json.decode(reply, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CallFailed(
+                f"{self.url} does not speak the admin API of this edgefn: {error}. Is it a box, "
+                "and of the same version?"
+            ) from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterator[bytes],
+        timeout_s: float,
+    ) -> bytes:
+        try:
+            reply = self._connections.send(
+                method, path, headers=headers, body=body, timeout_s=timeout_s
+            )
+        except TimeoutError as error:
+            raise TimedOut(
+                f"the box at {self.url} did not answer within {timeout_s:g} s: {method} {path}"
+            ) from error
+        if reply.status >= 300:
+            raise error_of(reply.status, reply.headers, reply.body)
+        return reply.body
+
+
+class _Functions(msgspec.Struct):
+    functions: tuple[FunctionStatus, ...]
+
+
+class _Revisions(msgspec.Struct):
+    revisions: tuple[Revision, ...]
+
+
+class _Missing(msgspec.Struct):
+    missing: tuple[str, ...]
+
+
+class _Removed(msgspec.Struct):
+    removed: str
+
+
+class _Example(msgspec.Struct):
+    curl: str
+
+
+class _Described(msgspec.Struct):
+    example: _Example
+
+
+def _deployment(name: str) -> str:
+    return f"{_API}/deployments/{quote(name, safe='')}"
+
+
+def _chunks(path: Path, on_chunk: Callable[[int], None]) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+            on_chunk(len(chunk))
