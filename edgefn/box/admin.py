@@ -1,0 +1,206 @@
+"""The admin API: an operator's request in, the box's answer out."""
+
+import asyncio
+import logging
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from edgefn.box.deployments import Deployments
+from edgefn.box.logs import Logs
+from edgefn.box.status import revision_status
+from edgefn.errors import EdgefnError, ErrorBody, InvalidInput, NotDeployed
+from edgefn.gateway.control import Answered, Ask
+from edgefn.gateway.errors import MethodNotAllowed, NotFound
+from edgefn.gateway.statuses import status_of
+from edgefn_runtime.manifest import decode_manifest
+
+MAX_LOG_LINES: Final = 500
+DEFAULT_LOG_LINES: Final = 100
+MAX_LOG_WAIT_S: Final = 20.0
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Observed(Protocol):
+    """What can be seen of a box."""
+
+    async def box_status(self) -> dict[str, Any]:
+        """Returns all that the box says of itself."""
+
+    async def function_statuses(self, *names: str) -> list[dict[str, Any]]:
+        """Returns the status of those of these functions that are deployed, or of all."""
+
+    def metrics(self) -> tuple[bytes, str]:
+        """Returns the metrics, and their content type."""
+
+    def missing_blobs(self, digests: list[str]) -> list[str]:
+        """Returns what the store lacks. Blocks on the disk."""
+
+
+class StorageFailed(EdgefnError):
+    """The disk is full, or fails."""
+
+    code = "storage_failed"
+
+
+class _Missing(msgspec.Struct):
+    digests: list[str]
+
+
+class _Deployment(msgspec.Struct):
+    manifest: msgspec.Raw
+
+
+class _Rollback(msgspec.Struct):
+    revision: int | None = None
+
+
+class _LogQuery(msgspec.Struct):
+    after: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] = DEFAULT_LOG_LINES
+    wait_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+class Admin:
+    """Answers operators.
+
+    Args:
+        box: What can be seen.
+        deployments: What can be changed.
+        logs: Of the functions.
+    """
+
+    def __init__(self, *, box: Observed, deployments: Deployments, logs: Logs) -> None:
+        self._box = box
+        self._deployments = deployments
+        self._logs = logs
+
+    async def answer(self, ask: Ask) -> Answered:
+        """Returns the answer to one request, whatever happens."""
+        try:
+            if ask.path == "/metrics":
+                return Answered(ask.id, 200, *self._box.metrics())
+            handler, name = _find(ask.method, ask.path)
+            return Answered(ask.id, 200, msgspec.json.encode(await handler(self, ask, name)))
+        except EdgefnError as error:
+            return _refusal(ask, error)
+        except (OSError, sqlite3.Error) as error:
+            _log.exception("%s %s", ask.method, ask.path)
+            return _refusal(ask, StorageFailed(f"the box cannot read or write its disk: {error}"))
+        except Exception:
+            _log.exception("%s %s", ask.method, ask.path)
+            return _refusal(ask, EdgefnError("the box failed; its log says more"))
+
+    async def status(self, ask: Ask, name: str) -> Any:
+        """Tells all of the box."""
+        return await self._box.box_status()
+
+    async def missing_blobs(self, ask: Ask, name: str) -> Any:
+        """Tells which blobs the store lacks."""
+        digests = _decode(ask.body, _Missing).digests
+        return {"missing": await asyncio.to_thread(self._box.missing_blobs, digests)}
+
+    async def functions(self, ask: Ask, name: str) -> Any:
+        """Tells of all functions."""
+        return {"functions": await self._box.function_statuses()}
+
+    async def deploy(self, ask: Ask, name: str) -> Any:
+        """Deploys."""
+        manifest = decode_manifest(bytes(_decode(ask.body, _Deployment).manifest))
+        await self._deployments.deploy(manifest)
+        return await self._function_status(manifest.spec.name)
+
+    async def function(self, ask: Ask, name: str) -> Any:
+        """Tells of one function."""
+        manifest = self._deployments.serving(name).manifest
+        status = await self._function_status(name)
+        return {**status, "spec": manifest.spec, "schema": manifest.schema}
+
+    async def history(self, ask: Ask, name: str) -> Any:
+        """Tells of a function's revisions."""
+        rows = await self._deployments.history(name)
+        return {"revisions": [revision_status(row) for row in rows]}
+
+    async def rollback(self, ask: Ask, name: str) -> Any:
+        """Goes back to an earlier revision."""
+        number = _decode(ask.body, _Rollback).revision if ask.body else None
+        await self._deployments.rollback(name, number)
+        return await self._function_status(name)
+
+    async def remove(self, ask: Ask, name: str) -> Any:
+        """Takes a function off the box."""
+        await self._deployments.remove(name)
+        return {"removed": name}
+
+    async def logs(self, ask: Ask, name: str) -> Any:
+        """Tells what a function printed."""
+        self._deployments.serving(name)
+        query = _decode_query(ask.query, _LogQuery)
+        lines, cursor = await self._logs.read(
+            name,
+            after=query.after,
+            limit=min(query.limit, MAX_LOG_LINES),
+            wait_s=min(query.wait_s, MAX_LOG_WAIT_S),
+        )
+        return {"lines": lines, "next": cursor}
+
+    async def _function_status(self, name: str) -> dict[str, Any]:
+        for status in await self._box.function_statuses(name):
+            return status
+        raise NotDeployed(f"{name} was removed meanwhile")
+
+
+Handler = Callable[[Admin, Ask, str], Awaitable[Any]]
+
+_NAME: Final = "/deployments/(?P<name>[^/]+)"
+_ROUTES: Final[dict[str, dict[str, Handler]]] = {
+    "/status": {"GET": Admin.status},
+    "/blobs/missing": {"POST": Admin.missing_blobs},
+    "/deployments": {"GET": Admin.functions, "POST": Admin.deploy},
+    _NAME: {"GET": Admin.function, "DELETE": Admin.remove},
+    f"{_NAME}/history": {"GET": Admin.history},
+    f"{_NAME}/rollback": {"POST": Admin.rollback},
+    f"{_NAME}/logs": {"GET": Admin.logs},
+}
+
+
+def _find(method: str, path: str) -> tuple[Handler, str]:
+    """Returns the handler of a request, and the function's name in its path."""
+    for pattern, handlers in _ROUTES.items():
+        if match := re.fullmatch(f"/admin/v1{pattern}", path):
+            if handler := handlers.get(method):
+                return handler, match.groupdict().get("name", "")
+            allowed = sorted(handlers)
+            raise MethodNotAllowed(
+                f"{path} does not take {method}; it takes {', '.join(allowed)}", allow=allowed
+            )
+    raise NotFound(f"the admin API has no {path}")
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"the body is not what is expected here: {error}") from error
+
+
+def _decode_query(query: Mapping[str, str], kind: type[T]) -> T:
+    try:
+        return msgspec.convert(dict(query), type=kind, strict=False)
+    except msgspec.MsgspecError as error:
+        raise InvalidInput(f"the query is not what is expected here: {error}") from error
+
+
+def _refusal(ask: Ask, error: EdgefnError) -> Answered:
+    status = 507 if isinstance(error, StorageFailed) else status_of(error.code)
+    return Answered(ask.id, status, msgspec.json.encode({"error": _described(error.body())}))
+
+
+def _described(body: ErrorBody) -> dict[str, Any]:
+    return {"code": body.code, "message": body.message, "detail": body.detail}

@@ -1,0 +1,27 @@
+"""What a box is told at its start."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxConfig:
+    """The whole configuration of a box.
+
+    Attributes:
+        state_dir: Where it keeps what must survive it; made if missing.
+        host: Address to listen on; anything but a loopback one needs `insecure`.
+        port: Port to listen on; 0: any free one.
+        gateways: Gateway processes, which share the port.
+        tier: Service class of the box, told in the `Edgefn-Tier` header.
+        name: Of the box, told in the `Edgefn-Box` header.
+        insecure: Allows an address that others can reach, without keys or TLS.
+    """
+
+    state_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    gateways: int = 1
+    tier: str = "edge"
+    name: str = "box"
+    insecure: bool = False

@@ -1,0 +1,249 @@
+"""The gateways of a box: started, told the routes, started again when they die, ended in order."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from edgefn.box.backoff import Backoff
+from edgefn.box.child import Child
+from edgefn.box.gateway_link import GatewayLink
+from edgefn.gateway.control import (
+    Answered,
+    Ask,
+    FromGateway,
+    FunctionRoute,
+    GatewayConfig,
+    Report,
+    Routed,
+    Routes,
+    Started,
+    Suspect,
+    Wake,
+)
+
+START_TIMEOUT_S: Final = 20.0
+ROUTED_TIMEOUT_S: Final = 1.0
+MAX_ASKS: Final = 64
+LOST_GRACE_S: Final = 0.5  # between the end of a control socket and that of its process
+
+_log = logging.getLogger(__name__)
+
+
+class GatewayListener(Protocol):
+    """Who hears what gateways say."""
+
+    def reported(self, report: Report) -> None:
+        """Takes what a gateway did."""
+
+    def gateway_ended(self, gateway: int) -> None:
+        """Takes note that a gateway's process is gone."""
+
+    def woken(self, function: str) -> None:
+        """Takes note that a call waits for a function without a replica."""
+
+    def suspected(self, suspect: Suspect) -> None:
+        """Takes note that a replica does not answer a gateway."""
+
+
+@dataclass(slots=True)
+class _Gateway:
+    """One gateway, whichever process it is now."""
+
+    config: GatewayConfig
+    listener: socket.socket
+    child: Child | None = None
+    link: GatewayLink | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    routed: int = 0
+
+
+class Gateways:
+    """All gateways of a box.
+
+    Args:
+        configs: One for each, without descriptors.
+        sockets: Their listening sockets, in the same order.
+        listener: Who hears what they say.
+        answer: Answers an operator's request.
+    """
+
+    def __init__(
+        self,
+        configs: list[GatewayConfig],
+        sockets: tuple[socket.socket, ...],
+        *,
+        listener: GatewayListener,
+        answer: Callable[[Ask], Awaitable[Answered]],
+    ) -> None:
+        self._gateways = [
+            _Gateway(config, sock) for config, sock in zip(configs, sockets, strict=True)
+        ]
+        self._listener = listener
+        self._answer = answer
+        self._routes = Routes(0, ())
+        self._stopping = False
+        self._asks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+
+    def pids(self) -> dict[int, int]:
+        """Returns the process of each gateway that accepts connections, by its number."""
+        return {
+            gateway.config.gateway: gateway.child.pid
+            for gateway in self._gateways
+            if gateway.child is not None and gateway.started.is_set()
+        }
+
+    async def keep(self) -> None:
+        """Keeps them running, until stopped or cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for gateway in self._gateways:
+                    group.create_task(self._keep(gateway))
+        finally:
+            for task in self._asks:
+                task.cancel()
+
+    async def started(self) -> None:
+        """Waits until each accepts connections."""
+        for gateway in self._gateways:
+            await gateway.started.wait()
+
+    def publish(self, functions: tuple[FunctionRoute, ...]) -> None:
+        """Tells all of them the routing table."""
+        self._routes = Routes(self._routes.version + 1, functions)
+        for gateway in self._gateways:
+            if gateway.link is not None:
+                gateway.link.send_routes(self._routes)
+
+    async def routed(self) -> None:
+        """Waits until all of them follow the newest routes, or for `ROUTED_TIMEOUT_S`."""
+        version = self._routes.version
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROUTED_TIMEOUT_S):
+                while any(g.link is not None and g.routed < version for g in self._gateways):
+                    self._news.clear()
+                    await self._news.wait()
+
+    async def stop(self, budget_s: float) -> None:
+        """Has them answer what is under way and exit; kills those that take longer."""
+        self._stopping = True
+        for gateway in self._gateways:
+            if gateway.link is not None:
+                gateway.link.send_stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(budget_s):
+                for gateway in self._gateways:
+                    if gateway.child is not None:
+                        await gateway.child.wait()
+        for gateway in self._gateways:
+            if gateway.child is not None:
+                gateway.child.kill()
+
+    async def _keep(self, gateway: _Gateway) -> None:
+        backoff = Backoff()
+        number = gateway.config.gateway
+        while not self._stopping:
+            started_s = time.monotonic()
+            try:
+                status = await self._live(gateway)
+            finally:
+                self._listener.gateway_ended(number)
+            if self._stopping:
+                return
+            delay_s = backoff.after(time.monotonic() - started_s)
+            _log.error("gateway %d died (%s); next one in %g s", number, status, delay_s)
+            await asyncio.sleep(delay_s)
+
+    async def _live(self, gateway: _Gateway) -> int:
+        """Starts a process and returns its exit status when it is gone."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            config = msgspec.structs.replace(
+                gateway.config, listen_fd=gateway.listener.fileno(), control_fd=theirs.fileno()
+            )
+            child = gateway.child = Child(
+                "edgefn.gateway",
+                [msgspec.json.encode(config).decode()],
+                pass_fds=[config.listen_fd, config.control_fd],
+                environ=os.environ,
+            )
+        gateway.started.clear()
+        gateway.routed = 0
+        loop = asyncio.get_running_loop()
+        overdue = loop.call_later(START_TIMEOUT_S, self._check_started, gateway, child)
+        try:
+            _, link = await loop.create_unix_connection(
+                lambda: GatewayLink(
+                    on_message=lambda message: self._said(gateway, message),
+                    on_lost=lambda: loop.call_later(LOST_GRACE_S, child.kill),
+                ),
+                sock=ours,
+            )
+            gateway.link = link
+            link.send_routes(self._routes)
+            if self._stopping:
+                link.send_stop()
+            return await child.wait()
+        finally:
+            overdue.cancel()
+            gateway.started.clear()
+            self._drop_link(gateway)
+            child.kill()
+
+    def _check_started(self, gateway: _Gateway, child: Child) -> None:
+        if not gateway.started.is_set():
+            number = gateway.config.gateway
+            _log.error("gateway %d did not start within %g s", number, START_TIMEOUT_S)
+            child.kill()
+
+    def _drop_link(self, gateway: _Gateway) -> None:
+        if gateway.link is not None:
+            gateway.link.close()
+            gateway.link = None
+            self._news.set()
+
+    def _said(self, gateway: _Gateway, message: FromGateway) -> None:
+        match message:
+            case Started():
+                gateway.started.set()
+            case Routed(version=version):
+                gateway.routed = version
+                self._news.set()
+            case Report():
+                self._listener.reported(message)
+            case Wake(function=function):
+                self._listener.woken(function)
+            case Suspect():
+                self._listener.suspected(message)
+            case Ask():
+                self._ask(gateway.link, message)
+
+    def _ask(self, link: GatewayLink | None, ask: Ask) -> None:
+        if link is None:
+            return
+        if len(self._asks) >= MAX_ASKS:
+            link.send_answer(_busy(ask))
+            return
+        task = asyncio.get_running_loop().create_task(self._reply(link, ask))
+        self._asks.add(task)
+        task.add_done_callback(self._asks.discard)
+
+    async def _reply(self, link: GatewayLink, ask: Ask) -> None:
+        link.send_answer(await self._answer(ask))
+
+
+def _busy(ask: Ask) -> Answered:
+    error = {
+        "code": "unavailable",
+        "message": f"the box answers {MAX_ASKS} requests of operators already; try again later",
+        "detail": {},
+    }
+    return Answered(ask.id, 503, msgspec.json.encode({"error": error}))

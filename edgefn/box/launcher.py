@@ -1,0 +1,286 @@
+"""The launcher: starts replicas through the forkserver, watches them, drains them, buries them."""
+
+import asyncio
+import contextlib
+import errno
+import itertools
+import logging
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from edgefn.box.deaths import Death, DeathCause, explain_exit, out_of_memory_kills
+from edgefn.box.forkserver import Forkserver
+from edgefn.box.leases import LaunchFailed, LeaseListener
+from edgefn.box.logs import Logs
+from edgefn.box.process import Process
+from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.revision import Revision
+from edgefn.box.watchdog import Verdict, overdue_run, overdue_start
+from edgefn_runtime.errors import ErrorBody
+from edgefn_runtime.lifecycle import (
+    Drain,
+    Exited,
+    Failed,
+    Forked,
+    ForkFailed,
+    FromForkserver,
+    FromReplica,
+    Ready,
+)
+
+DRAIN_MARGIN_S: Final = 10.0  # beyond the longest run, for what waits behind it
+LOST_GRACE_S: Final = 0.5  # between the end of a lifecycle socket and that of its process
+
+_log = logging.getLogger(__name__)
+
+
+class Launcher:
+    """Holds the processes of all replicas; implements `Leases`.
+
+    Args:
+        catalog: The revisions that can be taken, by function and number; others change it.
+        run_directory: For sockets and status pages.
+        logs: Where the replicas' output goes.
+        listener: Who hears of changes.
+        before_drain: Awaited before a replica is told to drain: returns when no gateway sends
+            calls to it any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Mapping[tuple[str, int], Revision],
+        run_directory: Path,
+        logs: Logs,
+        listener: LeaseListener,
+        before_drain: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._catalog = catalog
+        self._run_directory = run_directory
+        self._logs = logs
+        self._listener = listener
+        self._before_drain = before_drain
+        self._forkserver = Forkserver(on_event=self._heard, on_lost=self._forkserver_lost)
+        self._processes: dict[str, Process] = {}
+        self._numbers = itertools.count(1)
+        self._drains: set[asyncio.Task[None]] = set()
+
+    async def keep(self) -> None:
+        """Keeps the forkserver running, until cancelled; all replicas end with it."""
+        try:
+            await self._forkserver.keep()
+        finally:
+            self._forkserver_lost()
+
+    def take(self, function: str, revision: int, variant: str) -> Replica:
+        """See `Leases`."""
+        return self._launch(self._catalog[function, revision]).replica
+
+    async def stage(self, revision: Revision) -> tuple[Replica, Ready | Failed]:
+        """Starts a replica and waits until it is ready; or until it has failed, and is gone.
+
+        Raises:
+            LaunchFailed: As `take` does.
+        """
+        await self._forkserver.up()
+        process = self._launch(revision)
+        outcome = await asyncio.shield(process.started)
+        if isinstance(outcome, Failed):
+            await process.gone.wait()
+        return process.replica, outcome
+
+    def give_back(self, replica: str) -> None:
+        """See `Leases`."""
+        process = self._processes.get(replica)
+        if process is None or process.replica.state == "draining":
+            return
+        was_ready = process.replica.state == "ready"
+        self._move(process, "draining")
+        if was_ready:
+            task = asyncio.get_running_loop().create_task(self._drain(process))
+            self._drains.add(task)
+            task.add_done_callback(self._drains.discard)
+        else:
+            self._forkserver.kill(replica)
+
+    def check(self, replica: str) -> ReplicaState:
+        """See `Leases`."""
+        process = self._processes.get(replica)
+        if process is None:
+            return "gone"
+        self._watch(process, time.monotonic())
+        return process.replica.state
+
+    def replicas(self) -> list[Replica]:
+        """See `Leases`."""
+        return [process.replica for process in self._processes.values()]
+
+    def suspect(self, replica: str, reason: str) -> None:
+        """Looks at a replica of which a gateway says that something is wrong."""
+        self.check(replica)
+        # If it is dying, its exit says more than that it does not listen any more.
+        loop = asyncio.get_running_loop()
+        loop.call_later(LOST_GRACE_S, self._check_listening, replica, reason)
+
+    async def gone(self, function: str) -> None:
+        """Waits until a function has no replica any more."""
+        for process in list(self._processes.values()):
+            if process.replica.revision.function == function:
+                await process.gone.wait()
+
+    async def drain_all(self, budget_s: float) -> None:
+        """Drains every replica; those that are not gone within the budget are killed."""
+        processes = list(self._processes.values())
+        for process in processes:
+            self.give_back(process.replica.id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(budget_s):
+                for process in processes:
+                    await process.gone.wait()
+        for replica in self._processes:
+            self._forkserver.kill(replica)
+
+    def _launch(self, revision: Revision) -> Process:
+        if not self._forkserver.is_up:
+            raise LaunchFailed("no replica can start: the forkserver is being restarted")
+        number = next(self._numbers)
+        replica = Replica(
+            id=f"r{number}",
+            revision=revision,
+            socket=str(self._run_directory / f"r{number}.sock"),
+            requested_s=time.monotonic(),
+            started_at=datetime.now(UTC),
+        )
+        log = self._logs.of(revision.function)
+        try:
+            process, handover = Process.open(
+                replica, log, on_message=self._said, on_lost=self._hung_up
+            )
+        except OSError as error:
+            raise LaunchFailed(f"no replica of {revision.function} can start: {error}") from error
+        process.kills_before = out_of_memory_kills()
+        self._processes[replica.id] = process
+        sent = self._forkserver.fork(handover.config, handover.log_fd, handover.lifecycle.fileno())
+        handover.close()
+        if not sent:
+            self._bury(process, "launcher", "the forkserver did not take the request")
+        else:
+            self._listener.replica_changed(replica)
+        return process
+
+    def _watch(self, process: Process, now_s: float) -> None:
+        replica, page = process.replica, process.page
+        if replica.state == "starting":
+            verdict = overdue_start(now_s, requested_s=replica.requested_s)
+        else:
+            verdict = overdue_run(
+                now_s,
+                run_started_s=page.run_started_s,
+                beat_s=page.beat_s,
+                ready_s=replica.ready_s,
+                spec=replica.revision.spec,
+            )
+        if verdict is not None:
+            self._condemn(process, verdict)
+
+    def _condemn(self, process: Process, verdict: Verdict) -> None:
+        if process.verdict is None:
+            process.verdict = verdict
+            self._forkserver.kill(process.replica.id)
+
+    def _check_listening(self, replica: str, reason: str) -> None:
+        process = self._processes.get(replica)
+        if process is None or process.replica.state != "ready" or _listens(process.replica):
+            return
+        self._condemn(process, Verdict("stalled", f"lost: {reason}"))
+
+    async def _drain(self, process: Process) -> None:
+        await self._before_drain()
+        process.channel.send(Drain())
+        budget_s = process.replica.revision.spec.timeout_s + DRAIN_MARGIN_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(budget_s):
+                await process.gone.wait()
+        if not process.gone.is_set():
+            _log.warning("%s did not end within %g s; killed", process.replica.id, budget_s)
+            self._forkserver.kill(process.replica.id)
+
+    def _said(self, replica: str, message: FromReplica) -> None:
+        process = self._processes[replica]
+        if process.started.done():
+            return
+        process.started.set_result(message)
+        if isinstance(message, Failed):
+            self._kill_soon(replica)
+            return
+        process.replica.ready_s = time.monotonic()
+        process.replica.load_s = message.load_s  # without what a forkserver still had to import
+        if process.replica.state == "starting":
+            self._move(process, "ready")
+
+    def _hung_up(self, replica: str) -> None:
+        # Its process ends, or is of no use any more: nobody could tell it to drain.
+        self._kill_soon(replica)
+
+    def _kill_soon(self, replica: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(LOST_GRACE_S, self._forkserver.kill, replica)
+
+    def _heard(self, event: FromForkserver) -> None:
+        process = self._processes.get(event.replica)
+        if process is None:
+            return
+        match event:
+            case Forked(pid=pid):
+                process.replica.pid = pid
+            case ForkFailed(message=message):
+                self._bury(process, "launcher", f"the system refused a process: {message}")
+            case Exited(status=status):
+                self._exited(process, status)
+
+    def _exited(self, process: Process, status: int) -> None:
+        process.channel.read_rest()  # it may have said why
+        said = process.started.result() if process.started.done() else None
+        if process.verdict is not None and status == -signal.SIGKILL:
+            self._bury(process, process.verdict.cause, process.verdict.reason)
+        elif isinstance(said, Failed):
+            self._bury(process, "start", f"it did not start: {said.error.message}")
+        else:
+            more_kills = out_of_memory_kills() > process.kills_before
+            self._bury(process, *explain_exit(status, out_of_memory=more_kills))
+
+    def _forkserver_lost(self) -> None:
+        for process in list(self._processes.values()):
+            self._bury(process, "launcher", "the forkserver died, and its replicas with it")
+
+    def _bury(self, process: Process, cause: DeathCause, reason: str) -> None:
+        replica = process.replica
+        process.close()
+        del self._processes[replica.id]
+        asked = replica.state == "draining"
+        replica.move("gone")
+        process.gone.set()
+        if not process.started.done():
+            process.started.set_result(Failed(ErrorBody("load_failed", reason)))
+        self._listener.replica_changed(replica)
+        if not asked:
+            process.log.note(replica.id, f"edgefn: replica {replica.id}: {reason}")
+            death = Death(cause=cause, reason=reason, at=datetime.now(UTC))
+            self._listener.replica_died(replica, death)
+
+    def _move(self, process: Process, state: ReplicaState) -> None:
+        process.replica.move(state)
+        self._listener.replica_changed(process.replica)
+
+
+def _listens(replica: Replica) -> bool:
+    """Whether connections to a replica can still be made, accepted or not."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        # EAGAIN: as many as may wait to be accepted wait already.
+        return probe.connect_ex(replica.socket) in (0, errno.EAGAIN)

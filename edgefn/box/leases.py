@@ -1,0 +1,45 @@
+"""Leases: how whoever decides about replicas gets them from the box that holds the processes."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from edgefn.box.deaths import Death
+from edgefn.box.replica import Replica, ReplicaState
+from edgefn.errors import EdgefnError
+
+
+class LaunchFailed(EdgefnError):
+    """The box cannot start a process now."""
+
+    code = "unavailable"
+
+
+class Leases(Protocol):
+    """Replicas to be had."""
+
+    def take(self, function: str, revision: int, variant: str) -> Replica:
+        """Starts a replica and returns it, in the state `starting`.
+
+        Raises:
+            LaunchFailed: The system refuses another process or file, or no forkserver runs; it
+                may work later.
+        """
+
+    def give_back(self, replica: str) -> None:
+        """Has a replica drained; one that is gone, or drains already, is left alone."""
+
+    def check(self, replica: str) -> ReplicaState:
+        """Looks at once whether a replica hangs, has it killed if it does; returns its state."""
+
+    def replicas(self) -> Iterable[Replica]:
+        """Returns those that are not gone, oldest first."""
+
+
+class LeaseListener(Protocol):
+    """Who hears of the replicas' lives."""
+
+    def replica_changed(self, replica: Replica) -> None:
+        """Takes note that a replica changed its state; called after the change."""
+
+    def replica_died(self, replica: Replica, death: Death) -> None:
+        """Takes note that a replica ended without having been asked to; it is gone."""

@@ -1,0 +1,101 @@
+"""The listening sockets, which the box owns so that gateways come and go without losing calls."""
+
+import errno
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass
+from typing import Final, Self
+
+from edgefn.errors import ConfigError
+
+BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """One listening socket for each gateway, all on one port.
+
+    Attributes:
+        sockets: Of one address; the kernel spreads new connections over them.
+        loopback: Whether only this machine can reach them.
+    """
+
+    sockets: tuple[socket.socket, ...]
+    loopback: bool
+
+    @classmethod
+    def bind(cls, host: str, port: int, count: int, *, insecure: bool) -> Self:
+        """Binds and listens.
+
+        Raises:
+            ConfigError: The address does not resolve, is not the box's, is taken, or can be reached
+                by others without `insecure`.
+        """
+        family, address = _resolve(host, port)
+        loopback = ipaddress.ip_address(address[0]).is_loopback
+        if not loopback and not insecure:
+            raise ConfigError(
+                f"{host} can be reached by other machines, and this box has neither keys nor TLS: "
+                "use 127.0.0.1, or say --insecure if you mean it"
+            )
+        # Several sockets may share a port only if each says so, and then a second box of the same
+        # user would not be refused: a first socket that does not share finds out.
+        sockets = [_bind(family, address, shared=False)]
+        if count > 1:
+            first = sockets.pop()
+            bound = (address[0], first.getsockname()[1], *address[2:])
+            first.close()
+            sockets = [_bind(family, bound, shared=True) for _ in range(count)]
+        for sock in sockets:
+            sock.listen(BACKLOG)
+        return cls(tuple(sockets), loopback)
+
+    @property
+    def url(self) -> str:
+        """Under which this machine reaches the box."""
+        host, port = self.sockets[0].getsockname()[:2]
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "::1"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def close(self) -> None:
+        """Closes this process's descriptors."""
+        for sock in self.sockets:
+            sock.close()
+
+
+def _resolve(host: str, port: int) -> tuple[int, tuple[str, int, *tuple[int, ...]]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"the address {host!r} does not resolve: {error.strerror}") from error
+    family, _, _, _, address = found[0]
+    return family, address  # type: ignore[return-value]  # str first for AF_INET and AF_INET6
+
+
+def _bind(
+    family: int, address: tuple[str, int, *tuple[int, ...]], *, shared: bool
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(_refusal(error, address[0], address[1])) from error
+    return sock
+
+
+def _refusal(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is in use: stop what listens there, "
+            "or choose another with --port"
+        )
+    if error.errno == errno.EACCES:
+        return f"port {port} of {host} needs privileges: choose one above 1023 with --port"
+    return f"cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}"

@@ -1,0 +1,160 @@
+"""The metrics of a box in the Prometheus text format; every name and label is here."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, get_args
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from edgefn.box.deaths import DeathCause
+from edgefn.box.functions import Function
+from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.totals import FunctionTotals, Totals
+from edgefn.gateway.control import LATENCY_EDGES_S
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+_LIVE_STATES: Final = tuple(s for s in get_args(ReplicaState) if s != "gone")
+
+
+class BoxCollector(Collector):
+    """Reads a snapshot of a box as metric families.
+
+    Args:
+        version: Of edgefn.
+        functions: What is deployed.
+        replicas: All of the box.
+        totals: What gateways reported.
+        gateways: Numbers of the gateways that accept connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        functions: Iterable[Function],
+        replicas: Iterable[Replica],
+        totals: Totals,
+        gateways: Iterable[int],
+    ) -> None:
+        self._version = version
+        self._functions = list(functions)
+        self._replicas = list(replicas)
+        self._totals = totals
+        self._gateways = list(gateways)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields every family."""
+        yield InfoMetricFamily(
+            "edgefn_build", "The running version", value={"version": self._version}
+        )
+        yield self._gateway_connections()
+        yield self._calls()
+        yield self._durations()
+        yield from self._sums()
+        yield from self._gauges()
+        yield self._deaths()
+
+    def _gateway_connections(self) -> Metric:
+        family = GaugeMetricFamily(
+            "edgefn_gateway_connections", "Open client connections", labels=["gateway"]
+        )
+        for gateway in self._gateways:
+            family.add_metric([str(gateway)], self._totals.connections(gateway))
+        return family
+
+    def _calls(self) -> Metric:
+        family = CounterMetricFamily(
+            "edgefn_calls", "Calls answered, by HTTP status", labels=["function", "status"]
+        )
+        for name, totals in self._counted():
+            for status, count in sorted(totals.outcomes.items()):
+                family.add_metric([name, str(status)], count)
+        return family
+
+    def _durations(self) -> Metric:
+        family = HistogramMetricFamily(
+            "edgefn_call_duration_seconds",
+            "From the request's head to the answer, in the gateway",
+            labels=["function"],
+        )
+        edges = [*(str(edge_s) for edge_s in LATENCY_EDGES_S), "+Inf"]
+        for name, totals in self._counted():
+            buckets, count = [], 0
+            for edge, in_bucket in zip(edges, totals.latency_buckets, strict=True):
+                count += in_bucket
+                buckets.append((edge, count))
+            family.add_metric([name], buckets, sum_value=totals.latency_sum_s)
+        return family
+
+    def _sums(self) -> Iterator[Metric]:
+        misses = CounterMetricFamily(
+            "edgefn_sla_miss", "Calls not answered in time, by cause", labels=["function", "cause"]
+        )
+        queue = CounterMetricFamily(
+            "edgefn_queue_seconds", "Time that calls waited in replicas", labels=["function"]
+        )
+        service = CounterMetricFamily(
+            "edgefn_service_seconds", "Time that calls' batches ran", labels=["function"]
+        )
+        cold = CounterMetricFamily(
+            "edgefn_cold_starts", "Calls that waited for a replica to start", labels=["function"]
+        )
+        for name, totals in self._counted():
+            for cause, count in sorted(totals.misses.items()):
+                misses.add_metric([name, cause], count)
+            queue.add_metric([name], totals.queue_sum_s)
+            service.add_metric([name], totals.service_sum_s)
+            cold.add_metric([name], totals.cold_starts)
+        yield from (misses, queue, service, cold)
+
+    def _gauges(self) -> Iterator[Metric]:
+        ongoing = GaugeMetricFamily(
+            "edgefn_ongoing_calls", "Calls at a replica now", labels=["function"]
+        )
+        waiting = GaugeMetricFamily(
+            "edgefn_waiting_calls", "Calls waiting for a first replica now", labels=["function"]
+        )
+        quarantined = GaugeMetricFamily(
+            "edgefn_quarantined", "1 if its replicas are not started any more", labels=["function"]
+        )
+        replicas = GaugeMetricFamily(
+            "edgefn_replicas", "Replicas, by state", labels=["function", "state"]
+        )
+        for function in self._functions:
+            name = function.serving.function
+            ongoing.add_metric([name], self._totals.ongoing(name))
+            waiting.add_metric([name], self._totals.waiting(name))
+            quarantined.add_metric([name], bool(function.crash_loop.quarantined_because))
+            states = [r.state for r in self._replicas if r.revision.function == name]
+            for state in _LIVE_STATES:
+                replicas.add_metric([name, state], states.count(state))
+        yield from (ongoing, waiting, quarantined, replicas)
+
+    def _deaths(self) -> Metric:
+        family = CounterMetricFamily(
+            "edgefn_replica_deaths",
+            "Replicas that ended without being asked to, by cause",
+            labels=["function", "cause"],
+        )
+        for name, totals in self._counted():
+            for cause in get_args(DeathCause):
+                family.add_metric([name, cause], totals.deaths[cause])
+        return family
+
+    def _counted(self) -> list[tuple[str, FunctionTotals]]:
+        return sorted(self._totals.functions.items())
+
+
+def render(collector: BoxCollector) -> bytes:
+    """Returns the text that Prometheus reads; its content type is `CONTENT_TYPE`."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return generate_latest(registry)

@@ -1,0 +1,227 @@
+"""What a box remembers over its own end: the revisions of its functions, in SQLite.
+
+A commit is on the disk when it returns (WAL with `synchronous=FULL`). Everything here blocks;
+`StateThread` runs it on one thread of its own, so that the event loop never waits for a disk.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from edgefn.errors import ConfigError
+from edgefn_runtime.manifest import InvalidManifest, Manifest, decode_manifest
+
+RevisionState = Literal["serving", "superseded", "failed", "removed"]
+
+SCHEMA_VERSION: Final = 1
+HISTORY: Final = 20  # revisions kept for each name, the serving one not counted
+BUSY_TIMEOUT_S: Final = 5.0
+
+_SCHEMA: Final = """
+CREATE TABLE revision (
+    name TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    manifest BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('serving', 'superseded', 'failed', 'removed')),
+    reason TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (name, number)
+) STRICT;
+CREATE UNIQUE INDEX one_serving ON revision (name) WHERE state = 'serving';
+"""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRow:
+    """One line of a function's history.
+
+    Attributes:
+        name: Of the function.
+        number: Counts the deployments of this name, from 1.
+        digest: Of the manifest.
+        state: `serving`, or why not any more.
+        reason: Why it failed, if it did.
+        created_at: ISO 8601 in UTC.
+        note: What the deployment was, beside new code, like "rollback to 2".
+    """
+
+    name: str
+    number: int
+    digest: str
+    state: RevisionState
+    reason: str
+    created_at: str
+    note: str
+
+
+class State:
+    """The open database. For use by the thread that opened it."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file, or makes it.
+
+        Raises:
+            ConfigError: It is damaged, or was written by a newer edgefn.
+        """
+        self._path = path
+        self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise ConfigError(
+                f"the state in {path} cannot be read ({error}): restore it, or move it away and "
+                "deploy again"
+            ) from error
+        except ConfigError:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
+    def next_number(self, name: str) -> int:
+        """Returns the number of the next revision under a name."""
+        query = "SELECT coalesce(max(number), 0) + 1 FROM revision WHERE name = ?"
+        return int(self._db.execute(query, (name,)).fetchone()[0])
+
+    def serving(self) -> list[tuple[RevisionRow, Manifest]]:
+        """Returns the revisions that serve, by name; one that cannot be read does not."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS}, manifest FROM revision WHERE state = 'serving' ORDER BY name"
+        )
+        found = ((RevisionRow(**_named(row)), _read(row[0], row[-1])) for row in rows.fetchall())
+        return [(row, manifest) for row, manifest in found if manifest is not None]
+
+    def history(self, name: str) -> list[RevisionRow]:
+        """Returns the revisions under a name, newest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM revision WHERE name = ? ORDER BY number DESC", (name,)
+        )
+        return [RevisionRow(**_named(row)) for row in rows.fetchall()]
+
+    def manifest(self, name: str, number: int) -> Manifest:
+        """Returns the manifest of a revision that `history` has."""
+        query = "SELECT manifest FROM revision WHERE name = ? AND number = ?"
+        return decode_manifest(self._db.execute(query, (name, number)).fetchone()[0])
+
+    def blobs(self) -> set[str]:
+        """Returns the digests of all files that a revision still could need."""
+        rows = self._db.execute(
+            "SELECT name, manifest FROM revision WHERE state IN ('serving', 'superseded')"
+        )
+        found = (_read(name, data) for name, data in rows.fetchall())
+        return {file.sha256 for manifest in found if manifest for file in manifest.files}
+
+    def add(self, row: RevisionRow, manifest: Manifest) -> None:
+        """Adds a revision; if it serves, the one before is superseded in the same transaction."""
+        with self._transaction() as db:
+            if row.state == "serving":
+                db.execute(
+                    "UPDATE revision SET state = 'superseded' WHERE name = ? AND state = 'serving'",
+                    (row.name,),
+                )
+            values = (*(getattr(row, column) for column in _NAMES), manifest.encode())
+            db.execute(
+                f"INSERT INTO revision ({_COLUMNS}, manifest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            db.execute(
+                "DELETE FROM revision WHERE name = ? AND number < ? AND state != 'serving'",
+                (row.name, row.number - HISTORY),
+            )
+
+    def remove(self, name: str) -> None:
+        """Marks the serving revision of a name as removed, if there is one."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE revision SET state = 'removed' WHERE name = ? AND state = 'serving'",
+                (name,),
+            )
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise ConfigError(
+                f"the state in {self._path} has version {version}, and this edgefn reads up to "
+                f"{SCHEMA_VERSION}: upgrade edgefn"
+            )
+        if version == 0:
+            self._db.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+class StateThread:
+    """Runs calls on a `State`, one after the other, on a thread of its own."""
+
+    def __init__(self, executor: ThreadPoolExecutor, state: State) -> None:
+        self._executor = executor
+        self._state = state
+
+    @classmethod
+    async def open(cls, path: Path) -> "StateThread":
+        """Opens the state on a new thread.
+
+        Raises:
+            ConfigError: As `State` does.
+        """
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgefn-state")
+        try:
+            state = await asyncio.get_running_loop().run_in_executor(executor, State, path)
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return cls(executor, state)
+
+    async def run(self, method: Callable[..., T], *arguments: Any) -> T:
+        """Runs an unbound method of `State` with these arguments."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, method, self._state, *arguments)
+
+    async def aclose(self) -> None:
+        """Closes the database and ends the thread."""
+        await self.run(State.close)
+        self._executor.shutdown()
+
+
+_NAMES: Final = ("name", "number", "digest", "state", "reason", "created_at", "note")
+_COLUMNS: Final = ", ".join(_NAMES)
+
+
+def _named(row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_NAMES, row, strict=False))
+
+
+def _read(name: str, data: bytes) -> Manifest | None:
+    """Returns a stored manifest; None if this edgefn refuses it, which must not stop the others."""
+    try:
+        return decode_manifest(data)
+    except InvalidManifest as error:
+        _log.error("%s cannot be served: %s", name, error)
+        return None

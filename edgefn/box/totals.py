@@ -1,0 +1,98 @@
+"""What gateways reported, added up: nothing that was reported is lost when a gateway dies."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, Report
+
+FIRST_ERROR_STATUS = 500
+
+
+@dataclass(slots=True)
+class FunctionTotals:
+    """One function since the box started; the names are those of `FunctionReport`."""
+
+    outcomes: Counter[int] = field(default_factory=Counter)
+    misses: Counter[str] = field(default_factory=Counter)
+    deaths: Counter[str] = field(default_factory=Counter)
+    latency_buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES_S) + 1))
+    latency_sum_s: float = 0.0
+    cold_starts: int = 0
+    queue_sum_s: float = 0.0
+    service_sum_s: float = 0.0
+
+    @property
+    def calls(self) -> int:
+        """Calls that were answered, in whatever way."""
+        return self.outcomes.total()
+
+    @property
+    def errors(self) -> int:
+        """Calls that were answered with a 5xx status."""
+        return sum(n for status, n in self.outcomes.items() if status >= FIRST_ERROR_STATUS)
+
+    def add(self, report: FunctionReport) -> None:
+        """Adds what one gateway did since its last report."""
+        self.outcomes.update(report.outcomes)
+        self.misses.update(report.misses)
+        for i, count in enumerate(report.latency_buckets[: len(self.latency_buckets)]):
+            self.latency_buckets[i] += count
+        self.latency_sum_s += report.latency_sum_s
+        self.cold_starts += report.cold_starts
+        self.queue_sum_s += report.queue_sum_s
+        self.service_sum_s += report.service_sum_s
+
+
+class Totals:
+    """The sums by function, and what each gateway last said of the present."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, FunctionTotals] = {}
+        self._now: dict[int, dict[str, FunctionReport]] = {}
+        self._connections: dict[int, int] = {}
+
+    def expect(self, function: str) -> None:
+        """Begins to count a function; reports of others are dropped."""
+        self.functions.setdefault(function, FunctionTotals())
+
+    def forget(self, function: str) -> None:
+        """Drops a function that was removed."""
+        self.functions.pop(function, None)
+        for reports in self._now.values():
+            reports.pop(function, None)
+
+    def add(self, report: Report) -> None:
+        """Adds a gateway's report."""
+        now = self._now.setdefault(report.gateway, {})
+        self._connections[report.gateway] = report.connections
+        for function in report.functions:
+            if totals := self.functions.get(function.name):
+                totals.add(function)
+                now[function.name] = function
+
+    def forget_gateway(self, gateway: int) -> None:
+        """Drops what a gateway that ended said of the present."""
+        self._now.pop(gateway, None)
+        self._connections.pop(gateway, None)
+
+    def connections(self, gateway: int) -> int:
+        """Returns how many connections a gateway has."""
+        return self._connections.get(gateway, 0)
+
+    def ongoing(self, function: str) -> int:
+        """Returns how many calls are at a replica of a function."""
+        return sum(report.ongoing for report in self._reports(function))
+
+    def waiting(self, function: str) -> int:
+        """Returns how many calls wait for a first replica of a function."""
+        return sum(report.waiting for report in self._reports(function))
+
+    def at_replica(self, function: str, replica: str) -> int:
+        """Returns how many calls are at one replica of a function."""
+        return sum(report.replicas.get(replica, 0) for report in self._reports(function))
+
+    def _reports(self, function: str) -> Iterable[FunctionReport]:
+        for reports in self._now.values():
+            if report := reports.get(function):
+                yield report

@@ -1,0 +1,130 @@
+"""How many replicas a lone box keeps for each function.
+
+Like the Kubernetes HorizontalPodAutoscaler it works with two stabilisation windows: the number
+rises to the lowest that was wanted all through a short window, and falls towards the highest that
+was wanted at any time of a long one, `idle_s`. A load that does not change gives both windows the
+same numbers, so it never makes the result flap.
+
+What is wanted follows from the calls that are under way. A replica runs one batch at a time, so
+with two batches of calls under way one runs and one forms; with more, a new call waits for longer
+than a whole batch takes, and another replica would have answered it sooner. An asynchronous
+function overlaps its calls, and is full when it runs as many as it may.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from edgefn_runtime.manifest import FunctionSpec, Scale
+
+UP_S: Final = 0.6  # three reports of a gateway: one burst is not yet a load
+STEP_S: Final = 1.0  # between two replicas given up one after the other
+ASYNC_CALLS: Final = 64  # at most this many calls of an asynchronous function overlap
+BATCHES: Final = 2  # one that runs and one that forms
+RELUCTANCE: Final = 2  # a replica is given up only if the others would be this far from full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionLoad:
+    """What a box sees of one function.
+
+    Attributes:
+        name: Of the function.
+        scale: The bounds that were declared, and `idle_s`.
+        calls_per_replica: Calls under way that one replica is meant to have (`full_at`).
+        replicas: Starting or ready. Counts only where the function is seen for the first time.
+        ongoing: Calls that are at a replica.
+        waiting: Calls that wait for a first replica.
+        calls: Calls answered so far, ever growing.
+    """
+
+    name: str
+    scale: Scale
+    calls_per_replica: int
+    replicas: int
+    ongoing: int
+    waiting: int
+    calls: int
+
+
+def full_at(spec: FunctionSpec) -> int:
+    """Returns how many calls may be under way at one replica before another one would help."""
+    return ASYNC_CALLS if spec.is_async else BATCHES * spec.batch
+
+
+class _Highest:
+    """The highest of the values seen within a time, in constant amortised work and little memory.
+
+    A value can be forgotten as soon as one that is as high comes after it, so what is kept falls
+    strictly from the oldest to the newest.
+    """
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[float, int]] = deque()
+
+    def push(self, now_s: float, value: int, within_s: float) -> int:
+        kept = self._kept
+        while kept and kept[-1][1] <= value:
+            kept.pop()
+        kept.append((now_s, value))
+        while kept[0][0] < now_s - within_s:
+            kept.popleft()
+        return kept[0][1]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one function between two decisions."""
+
+    level: int
+    since_s: float
+    calls: int = -1
+    stepped_s: float = -math.inf
+    down: _Highest = field(default_factory=_Highest)
+    up: _Highest = field(default_factory=_Highest)
+
+
+class Scaler:
+    """Decides how many replicas each function should have. Pure: time and load are handed in."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, _Memory] = {}
+
+    def desired(self, now_s: float, loads: Iterable[FunctionLoad]) -> dict[str, int]:
+        """Returns the number of replicas, starting ones included, by function.
+
+        It is at least `scale.min`, at least 1 while a call waits, and never above `scale.max`.
+        A function that `loads` no longer has is forgotten.
+
+        Args:
+            now_s: Monotonic; never less than at the last decision.
+            loads: One for each deployed function.
+        """
+        memory: dict[str, _Memory] = {}
+        for load in loads:
+            memory[load.name] = self._memory.get(load.name) or _Memory(load.replicas, now_s)
+            self._decide(now_s, load, memory[load.name])
+        self._memory = memory
+        return {name: one.level for name, one in memory.items()}
+
+    @staticmethod
+    def _decide(now_s: float, load: FunctionLoad, memory: _Memory) -> None:
+        under_way = load.ongoing + load.waiting
+        called = under_way > 0 or load.calls != memory.calls
+        memory.calls = load.calls
+        needed = math.ceil(under_way / load.calls_per_replica)
+        comfortable = max(math.ceil(under_way * RELUCTANCE / load.calls_per_replica), int(called))
+        lowest = -memory.up.push(now_s, -needed, UP_S)
+        highest = memory.down.push(now_s, comfortable, load.scale.idle_s)
+        level = memory.level
+        seen_s = now_s - memory.since_s  # a window says nothing before it has been filled
+        idle = seen_s >= load.scale.idle_s and now_s - memory.stepped_s >= STEP_S
+        if lowest > level and seen_s >= UP_S:
+            level = lowest
+        elif highest < level and idle:
+            level -= 1
+            memory.stepped_s = now_s
+        floor = max(load.scale.min, 1 if load.waiting else 0)
+        memory.level = min(max(level, floor), load.scale.max)

@@ -1,0 +1,55 @@
+"""What the tests of the box's pure parts share."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.revision import Revision
+from edgefn_runtime.manifest import BundleFile, FunctionSchema, FunctionSpec, Manifest
+
+SCHEMA = FunctionSchema(input={"type": "object"}, output={}, v2_inputs=(), v2_outputs=())
+
+
+@pytest.fixture
+def make_revision() -> Callable[..., Revision]:
+    """Makes a revision of a function without any file behind it."""
+
+    def make(name: str = "f", number: int = 1, **spec: object) -> Revision:
+        manifest = Manifest(
+            module="function.py",
+            attribute=name,
+            spec=FunctionSpec(name=name, **spec),  # type: ignore[arg-type]
+            schema=SCHEMA,
+            files=(BundleFile("function.py", 1, "a" * 64), BundleFile("m.onnx", 2, "b" * 64)),
+        )
+        return Revision(
+            number=number,
+            digest=manifest.digest(),
+            manifest=manifest,
+            root=Path("/nowhere"),
+            variant="python",
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_replica() -> Callable[..., Replica]:
+    """Makes a replica without a process."""
+    numbers = iter(range(1, 10_000))
+
+    def make(revision: Revision, state: ReplicaState = "starting") -> Replica:
+        name = f"r{next(numbers)}"
+        return Replica(
+            id=name,
+            revision=revision,
+            socket=f"/nowhere/{name}.sock",
+            requested_s=0.0,
+            started_at=datetime(2026, 1, 1, tzinfo=UTC),
+            state=state,
+        )
+
+    return make

@@ -1,0 +1,227 @@
+"""The control loop against replicas that exist on paper only."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from edgefn.box.control_loop import ControlLoop
+from edgefn.box.deaths import Death, DeathCause
+from edgefn.box.leases import LaunchFailed
+from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.revision import Revision
+from edgefn.box.totals import Totals
+from edgefn.gateway.control import FunctionReport, FunctionRoute, Report
+from edgefn_runtime.manifest import Scale
+
+MakeRevision = Callable[..., Revision]
+MakeReplica = Callable[..., Replica]
+
+
+class FakeLeases:
+    """Replicas without processes; a test says what becomes of them."""
+
+    def __init__(self, make_replica: MakeReplica) -> None:
+        self._make = make_replica
+        self.revisions: dict[tuple[str, int], Revision] = {}
+        self.all: list[Replica] = []
+        self.refuses = False
+
+    def take(self, function: str, revision: int, variant: str) -> Replica:
+        if self.refuses:
+            raise LaunchFailed("no process")
+        replica = self._make(self.revisions[function, revision])
+        self.all.append(replica)
+        return replica
+
+    def give_back(self, replica: str) -> None:
+        one = next(one for one in self.all if one.id == replica)
+        if one.state in ("starting", "ready"):
+            one.move("draining")
+
+    def check(self, replica: str) -> ReplicaState:
+        return next(one.state for one in self.all if one.id == replica)
+
+    def replicas(self) -> list[Replica]:
+        return [one for one in self.all if one.state != "gone"]
+
+
+class Loop:
+    """A control loop, its leases, and the last routes."""
+
+    def __init__(self, make_replica: MakeReplica) -> None:
+        self.totals = Totals()
+        self.routes: tuple[FunctionRoute, ...] = ()
+        self.leases = FakeLeases(make_replica)
+        self.control = ControlLoop(totals=self.totals, publish=self._publish)
+        self.control.attach(self.leases)
+        self.now_s = 1000.0
+
+    def _publish(self, routes: tuple[FunctionRoute, ...]) -> None:
+        self.routes = routes
+
+    def serve(self, revision: Revision) -> None:
+        self.leases.revisions[revision.function, revision.number] = revision
+        self.control.serve(revision, load_s=0.0)
+
+    def tick(self, after_s: float = 0.1) -> list[str]:
+        self.now_s += after_s
+        self.control.reconcile(self.now_s)
+        return self.states()
+
+    def states(self) -> list[str]:
+        return [replica.state for replica in self.leases.replicas()]
+
+    def ready(self) -> None:
+        for replica in self.leases.replicas():
+            if replica.state == "starting":
+                replica.load_s = 0.03
+                replica.move("ready")
+                self.control.replica_changed(replica)
+
+    def die(self, replica: Replica, cause: DeathCause = "signal") -> None:
+        replica.move("gone")
+        self.control.replica_changed(replica)
+        death = Death(cause=cause, reason="killed by SIGKILL", at=datetime.now(UTC))
+        self.control.replica_died(replica, death)
+
+
+@pytest.fixture
+def loop(make_replica: MakeReplica) -> Loop:
+    return Loop(make_replica)
+
+
+async def test_a_function_gets_its_minimum(loop: Loop, make_revision: MakeRevision) -> None:
+    """Replicas are started, and become routes once they are ready."""
+    loop.serve(make_revision(scale=Scale(min=2)))
+    assert loop.tick() == ["starting"] * 2
+    assert loop.tick() == ["starting"] * 2
+    assert loop.routes[0].replicas == ()
+    loop.ready()
+    assert [route.replica for route in loop.routes[0].replicas] == ["r1", "r2"]
+    assert loop.routes[0].load_s == 0.03
+
+
+async def test_a_waiting_call_starts_a_replica_at_once(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """Without waiting for the next tick; a name that nobody deployed does nothing."""
+    loop.serve(make_revision(scale=Scale(min=0)))
+    assert loop.tick() == []
+    loop.control.wake("unknown")
+    assert loop.states() == []
+    loop.control.wake("f")
+    assert loop.states() == ["starting"]
+
+
+async def test_the_least_busy_replica_is_drained(loop: Loop, make_revision: MakeRevision) -> None:
+    """Of several, the one with the fewest calls goes, and of these the youngest."""
+    loop.serve(make_revision(scale=Scale(min=1, idle_s=1.0)))
+    for _ in range(3):
+        loop.leases.take("f", 1, "python")
+    loop.ready()
+    loop.tick()
+    function = FunctionReport(name="f", ongoing=1, replicas={"r3": 1, "r1": 0, "r2": 0})
+    loop.totals.add(Report(0, (function,), 1))
+    assert loop.tick(2.0) == ["ready", "draining", "ready"]
+
+
+async def test_a_dead_replica_is_replaced(loop: Loop, make_revision: MakeRevision) -> None:
+    """At once after the first death, and its route is gone before that."""
+    loop.serve(make_revision())
+    loop.tick()
+    loop.ready()
+    loop.die(loop.leases.replicas()[0])
+    assert loop.routes[0].replicas == ()
+    await asyncio.sleep(0)
+    assert loop.states() == ["starting"]
+    function = loop.control.functions["f"]
+    assert function.deaths == 1
+    assert function.last_death is not None
+    assert loop.totals.functions["f"].deaths == {"signal": 1}
+
+
+async def test_five_deaths_quarantine_a_function(loop: Loop, make_revision: MakeRevision) -> None:
+    """Its replicas are drained, its route says why, and nothing starts any more."""
+    loop.serve(make_revision(scale=Scale(min=2)))
+    for _ in range(6):
+        loop.leases.take("f", 1, "python")
+    loop.ready()
+    for replica in loop.leases.replicas()[:5]:
+        loop.die(replica)
+    assert loop.routes[0].state == "quarantined"
+    assert "5 replicas died" in loop.routes[0].reason
+    await asyncio.sleep(0)
+    assert loop.tick() == ["draining"]
+    loop.control.wake("f")
+    assert loop.tick(100.0) == ["draining"]
+
+
+async def test_a_deployment_lifts_the_quarantine(loop: Loop, make_revision: MakeRevision) -> None:
+    """The new revision starts with no deaths to its account."""
+    loop.serve(make_revision())
+    loop.control.functions["f"].crash_loop.quarantine("it is broken")
+    assert loop.tick() == []
+    loop.serve(make_revision(number=2))
+    assert loop.routes[0].state == "serving"
+    assert loop.tick() == ["starting"]
+
+
+async def test_the_death_of_the_forkserver_is_not_the_functions_fault(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """However often it happens, the function is not quarantined for it."""
+    loop.serve(make_revision())
+    for _ in range(8):
+        loop.tick()
+        loop.die(loop.leases.replicas()[0], "launcher")
+    assert not loop.control.functions["f"].crash_loop.quarantined_because
+    assert loop.control.functions["f"].deaths == 8
+
+
+async def test_a_new_revision_takes_over(loop: Loop, make_revision: MakeRevision) -> None:
+    """Its staged replica is routed before the old ones are drained, and the level stays."""
+    loop.serve(make_revision(scale=Scale(min=2)))
+    loop.tick()
+    loop.ready()
+    second = make_revision(number=2, scale=Scale(min=2))
+    loop.leases.revisions["f", 2] = second
+    loop.leases.take("f", 2, "python")
+    loop.ready()
+    assert [route.replica for route in loop.routes[0].replicas] == ["r1", "r2"]
+    loop.control.serve(second, load_s=0.02)
+    assert [route.replica for route in loop.routes[0].replicas] == ["r3"]
+    assert loop.tick() == ["draining", "draining", "ready", "starting"]
+
+
+async def test_the_death_of_a_staged_replica_is_not_counted(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """What fails its trial is no reason to quarantine what serves."""
+    loop.serve(make_revision())
+    loop.leases.revisions["f", 2] = make_revision(number=2)
+    for _ in range(6):
+        loop.die(loop.leases.take("f", 2, "python"))
+    assert loop.control.functions["f"].deaths == 0
+    assert not loop.control.functions["f"].crash_loop.quarantined_because
+
+
+async def test_a_removed_function_has_no_route(loop: Loop, make_revision: MakeRevision) -> None:
+    """And no replica that is not draining; a wake that is late does nothing."""
+    loop.serve(make_revision())
+    loop.tick()
+    loop.control.drop("f")
+    assert loop.routes == ()
+    assert loop.states() == ["draining"]
+    loop.control.wake("f")
+    assert loop.tick() == ["draining"]
+
+
+async def test_a_refused_process_is_tried_again(loop: Loop, make_revision: MakeRevision) -> None:
+    """At every tick, without an end of the loop."""
+    loop.serve(make_revision())
+    loop.leases.refuses = True
+    assert loop.tick() == []
+    loop.leases.refuses = False
+    assert loop.tick() == ["starting"]
