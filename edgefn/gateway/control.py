@@ -142,6 +142,15 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     pid: int
 
 
+class Routed(msgspec.Struct, frozen=True, tag="routed"):
+    """Sent when a `Routes` is followed: no new call goes to a replica that it does not name.
+
+    The box drains a replica only after it; without it, after a second.
+    """
+
+    version: int
+
+
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """All that a gateway is told at its start.
 
@@ -175,7 +184,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ToGateway = Routes | Answered | StopAccepting
-FromGateway = Started | Report | Wake | Suspect | Ask
+FromGateway = Started | Routed | Report | Wake | Suspect | Ask
 
 
 def new_report(name: str) -> FunctionReport:

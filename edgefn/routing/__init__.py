@@ -1,0 +1,1 @@
+"""Where calls go: pure decisions over what is known of each endpoint."""

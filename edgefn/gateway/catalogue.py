@@ -1,0 +1,77 @@
+"""What is deployed, told to those who want to call it."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from edgefn.gateway.answer import Answer, json_answer
+from edgefn.gateway.control import FunctionRoute
+from edgefn.gateway.example import example_of
+from edgefn.gateway.state import Gateway
+
+_CURL_BYTES = 2000
+
+
+async def functions(
+    gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
+) -> Answer:
+    """Lists the deployed functions."""
+    listed = [_summary(one.route) for one in gateway.dispatcher.functions.values()]
+    return json_answer(msgspec.json.encode({"functions": listed}))
+
+
+async def function(
+    gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
+) -> Answer:
+    """Describes one function: what it takes and gives, and how to call it."""
+    route = gateway.dispatcher.function(parameters[0]).route
+    body = {
+        **_summary(route),
+        "spec": route.spec,
+        "schema": route.schema,
+        "example": _example(route, request.headers.get("Host", "127.0.0.1:8080")),
+    }
+    return json_answer(msgspec.json.encode(body))
+
+
+async def openapi_document(
+    gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
+) -> Answer:
+    """Describes all functions as OpenAPI."""
+    dispatcher = gateway.dispatcher
+    routes = [one.route for one in dispatcher.functions.values()]
+    return json_answer(gateway.openapi.document(dispatcher.version, routes))
+
+
+def _summary(route: FunctionRoute) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "doc": route.spec.doc,
+        "revision": route.revision,
+        "state": route.state,
+        "reason": route.reason,
+        "deadline_ms": route.spec.deadline_s and route.spec.deadline_s * 1000,
+        "variants": sorted({replica.variant for replica in route.replicas}),
+        "replicas": len(route.replicas),
+    }
+
+
+def _example(route: FunctionRoute, host: str) -> dict[str, Any]:
+    path = f"/v1/functions/{route.name}"
+    url = f"http://{host}{path}"
+    if route.schema.media_types:
+        kind = route.schema.media_types[0]
+        curl = f"curl {url} -H 'Content-Type: {kind}' --data-binary @input"
+        return {"method": "POST", "path": path, "content_type": kind, "curl": curl}
+    body = example_of(route.schema.input)
+    text = msgspec.json.encode(body).decode()
+    data = "'" + text.replace("'", "'\\''") + "'" if len(text) <= _CURL_BYTES else "@input.json"
+    curl = f"curl {url} -H 'Content-Type: application/json' -d {data}"
+    return {
+        "method": "POST",
+        "path": path,
+        "content_type": "application/json",
+        "body": body,
+        "curl": curl,
+    }

@@ -1,0 +1,162 @@
+"""One HTTP connection: aiohttp's server protocol, with the limits that it lacks.
+
+aiohttp waits for ever for the rest of a request's head, and for a caller who does not read. Here
+each connection notes since when it waits for what, and `Connections` looks at all of them a few
+times a second: no timer is started and stopped for each request.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from edgefn.errors import ErrorBody
+from edgefn.gateway.answer import error_answer
+from edgefn.gateway.errors import MalformedRequest, RequestTimeout
+from edgefn.gateway.http_bytes import raw_error
+from edgefn.gateway.request_id import make_request_id
+from edgefn.gateway.statuses import Shape
+
+if TYPE_CHECKING:
+    from edgefn.gateway.connections import Connections
+
+_GOODBYE_S = 2.0  # for the last bytes of a connection that is being closed
+
+
+class Connection(web.RequestHandler):
+    """The server protocol of one connection.
+
+    Attributes:
+        busy: A request is being handled.
+        read_s: When the head of that request had been read.
+        request_id: That of the request being handled, or empty.
+    """
+
+    __slots__ = (
+        "_blocked_since_s",
+        "_closing_since_s",
+        "_connections",
+        "_discarding",
+        "_head_since_s",
+        "_quiet_since_s",
+        "_wire",
+        "busy",
+        "read_s",
+        "request_id",
+    )
+
+    def __init__(self, server: web.Server, connections: "Connections", **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._connections = connections
+        self._wire: asyncio.Transport | None = None
+        self._discarding = False
+        self._head_since_s = 0.0  # first byte of a head that is not complete
+        self._blocked_since_s = 0.0
+        self._closing_since_s = 0.0
+        self._quiet_since_s = 0.0
+        self.busy = False
+        self.read_s = 0.0
+        self.request_id = ""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the gateway is about to stop, and each answer is the connection's last."""
+        return self._connections.draining
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Counts the connection; called by the loop."""
+        super().connection_made(transport)
+        self._wire = self.transport
+        self._quiet_since_s = time.monotonic()
+        self._connections.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forgets the connection; called by the loop."""
+        super().connection_lost(exc)
+        self._wire = None
+        self._connections.remove(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes, and notes when a head began; called by the loop."""
+        if self._discarding:
+            return
+        if not self.busy:
+            self.read_s = time.monotonic()
+            if not self._head_since_s:
+                self._head_since_s = self.read_s
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """Notes that the caller does not read; called by the loop."""
+        self._blocked_since_s = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Notes that the caller reads again; called by the loop."""
+        self._blocked_since_s = 0.0
+        super().resume_writing()
+
+    def begin(self) -> None:
+        """Starts handling a request."""
+        self.busy = True
+        if not self._head_since_s:  # it was read behind the one before
+            self.read_s = time.monotonic()
+        self._head_since_s = 0.0
+        self.request_id = ""
+
+    def end(self) -> None:
+        """Ends handling a request."""
+        self.busy = False
+        self._quiet_since_s = time.monotonic()
+
+    def discard_input(self) -> None:
+        """Reads whatever else the caller sends, and does not look at it.
+
+        An answer before the end of the body would be lost if the socket were closed at once, since
+        the system resets a connection that has unread bytes.
+        """
+        self._discarding = True
+
+    def check(self, now_s: float, header_timeout_s: float, write_timeout_s: float) -> None:
+        """Ends what has waited for too long."""
+        wire = self._wire
+        if wire is None:
+            return
+        if wire.is_closing():
+            self._closing_since_s = self._closing_since_s or now_s
+            if now_s - self._closing_since_s > _GOODBYE_S:
+                wire.abort()
+        elif self._blocked_since_s and now_s - self._blocked_since_s > write_timeout_s:
+            wire.abort()
+        elif self._head_is_late(now_s, header_timeout_s):
+            self._refuse_slow_head(wire)
+
+    def close_if_quiet(self, now_s: float, quiet_s: float) -> None:
+        """Closes the connection if nothing was asked on it for so long."""
+        if not self.busy and not self._head_since_s and now_s - self._quiet_since_s > quiet_s:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers what aiohttp's parser refused, in the one error shape; called by aiohttp."""
+        if status == 400:
+            told = (message or "").partition("\n")[0].rstrip(":") or "it cannot be parsed"
+            body = MalformedRequest(f"the request is not valid HTTP: {told}").body()
+        else:
+            body = ErrorBody("internal", "")
+        return error_answer(body, make_request_id(), Shape.JSON, close=True)
+
+    def _head_is_late(self, now_s: float, timeout_s: float) -> bool:
+        since_s = self._head_since_s
+        return bool(since_s) and not self.busy and now_s - since_s > timeout_s
+
+    def _refuse_slow_head(self, wire: asyncio.Transport) -> None:
+        error = RequestTimeout("the request's head did not come in time").body()
+        wire.write(raw_error(error, make_request_id()))
+        self.force_close()

@@ -1,0 +1,134 @@
+"""All connections of a gateway: how many there may be, and how they end."""
+
+import asyncio
+import time
+from typing import Any, Final, cast
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from edgefn.errors import ConfigError
+from edgefn.gateway.connection import Connection
+from edgefn.gateway.control import GatewayConfig
+from edgefn.gateway.errors import TooManyConnections
+from edgefn.gateway.http_bytes import raw_error
+from edgefn.gateway.request_id import make_request_id
+
+_SWEEP_S: Final = 0.25
+_MAX_REFUSALS: Final = 128  # refused connections that are given the time to read why
+_REFUSAL_S: Final = 1.0
+_LINGER_S: Final = 1.0
+
+
+class Connections:
+    """The open connections, within the limits of a gateway's configuration.
+
+    Attributes:
+        draining: Each answer is the last of its connection.
+    """
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._open: set[Connection] = set()
+        self._refusals = 0
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection) -> None:
+        """Counts a connection."""
+        self._open.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Forgets a connection."""
+        self._open.discard(connection)
+
+    def protocol(self, server: web.Server) -> asyncio.Protocol:
+        """Returns the protocol of a new connection; beyond the limit, one that refuses it."""
+        if len(self._open) >= self._config.max_connections:
+            return _Refusal(self)
+        return server()
+
+    def sweep(self, now_s: float) -> None:
+        """Ends what has waited for too long."""
+        header_timeout_s = self._config.header_timeout_s
+        body_timeout_s = self._config.body_timeout_s
+        for connection in tuple(self._open):
+            connection.check(now_s, header_timeout_s, body_timeout_s)
+
+    async def keep_swept(self) -> None:
+        """Sweeps until it is cancelled."""
+        period_s = min(_SWEEP_S, self._config.header_timeout_s / 4)
+        while True:
+            await asyncio.sleep(period_s)
+            self.sweep(time.monotonic())
+
+    def close_quiet(self, now_s: float, quiet_s: float) -> None:
+        """Closes connections on which nothing was asked for so long."""
+        for connection in tuple(self._open):
+            connection.close_if_quiet(now_s, quiet_s)
+
+    def refusal_began(self) -> bool:
+        """Counts a refused connection; returns whether it may stay until its reason is read."""
+        self._refusals += 1
+        return self._refusals <= _MAX_REFUSALS
+
+    def refusal_ended(self) -> None:
+        """Forgets a refused connection."""
+        self._refusals -= 1
+
+
+class Server(web.Server):
+    """aiohttp's low-level server, with our connections.
+
+    Raises:
+        ConfigError: aiohttp came without its parser in C.
+    """
+
+    def __init__(self, handler: Any, connections: Connections, config: GatewayConfig) -> None:
+        if HttpRequestParser is HttpRequestParserPy:
+            raise ConfigError(
+                "aiohttp runs without its C parser, which is slow and accepts more; unset "
+                "AIOHTTP_NO_EXTENSIONS and install a wheel of aiohttp"
+            )
+        super().__init__(handler, handler_cancellation=True)
+        self._limited = connections
+        self._options = {
+            "keepalive_timeout": config.idle_timeout_s,
+            "access_log": None,
+            "auto_decompress": False,
+            "lingering_time": _LINGER_S,
+        }
+
+    def __call__(self) -> Connection:
+        """Returns the protocol of one connection."""
+        return Connection(self, self._limited, **self._options)
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection too many: says so, and hangs up."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast(asyncio.Transport, transport)
+        if not self._connections.refusal_began():
+            stream.abort()
+            return
+        error = TooManyConnections(
+            "the gateway holds as many connections as it may; keep connections open and reuse them"
+        )
+        stream.write(raw_error(error.body(), make_request_id()))
+        stream.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(_REFUSAL_S, stream.abort)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.refusal_ended()
+        if self._timer is not None:
+            self._timer.cancel()

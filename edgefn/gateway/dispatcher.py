@@ -1,0 +1,264 @@
+"""Brings calls to replicas: does what the router decides, and tells it what came of it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from edgefn.errors import EdgefnError, NotDeployed
+from edgefn.gateway.call import PendingCall
+from edgefn.gateway.control import FunctionReport, FunctionRoute, Routes, Suspect, Wake
+from edgefn.gateway.errors import Unavailable
+from edgefn.gateway.function import Function
+from edgefn.gateway.replica_link import ReplicaLink
+from edgefn.routing.decisions import Send, Wait
+from edgefn.routing.events import (
+    Abandoned,
+    Answered,
+    Connected,
+    Deployment,
+    Disconnected,
+    TableChanged,
+)
+from edgefn.routing.router import Router
+from edgefn_runtime.wire import Reply
+
+_LOG = logging.getLogger(__name__)
+_WAKE_AGAIN_S: Final = 0.2
+_SILENT_CALLS: Final = 3  # overdue in a row, without any answer: the box should look
+
+
+class Dispatcher:
+    """The functions of a gateway, and the links to their replicas.
+
+    Args:
+        tell: Sends a message to the box.
+
+    Attributes:
+        functions: By name, as of the last routes.
+        routed: Whether there were routes yet.
+        version: Of the last routes.
+    """
+
+    def __init__(self, tell: Callable[[Wake | Suspect], None]) -> None:
+        self._tell = tell
+        self._router = Router()
+        self._links: dict[str, ReplicaLink] = {}
+        self._retiring: set[ReplicaLink] = set()
+        self._up: set[str] = set()
+        self._silent: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.functions: dict[str, Function] = {}
+        self.routed = False
+        self.version = 0
+
+    def function(self, name: str) -> Function:
+        """Returns a deployed function.
+
+        Raises:
+            NotDeployed: There is none of that name.
+            Unavailable: The gateway has just started and was not told yet what there is.
+        """
+        function = self.functions.get(name)
+        if function is not None:
+            return function
+        if not self.routed:
+            raise Unavailable("the gateway was not told yet what is deployed; try again")
+        raise NotDeployed(f"no function {name!r} is deployed on this box; see GET /v1/functions")
+
+    def has_replica(self, name: str) -> bool:
+        """Whether a function has a replica that takes calls."""
+        return any(replica.replica in self._up for replica in self.functions[name].route.replicas)
+
+    def update(self, routes: Routes) -> None:
+        """Takes the whole routing table: connects what is new, retires what is gone."""
+        previous, self.functions = self.functions, {}
+        for route in routes.functions:
+            function = previous.pop(route.name, None) or Function(route)
+            function.route = route
+            self.functions[route.name] = function
+        self.routed = True
+        self.version = routes.version
+        self._router.observe(
+            time.monotonic(), TableChanged(tuple(_deployment(one) for one in routes.functions))
+        )
+        self._retire_unlisted(routes)
+        for route in routes.functions:
+            self._connect_new(route)
+        for function in (*previous.values(), *self.functions.values()):
+            self._reconsider(function)
+
+    def submit(self, call: PendingCall) -> None:
+        """Sends a call, or lets it wait for a replica.
+
+        Raises:
+            EdgefnError: It was refused.
+        """
+        now_s = time.monotonic()
+        decision = self._router.decide(now_s, call)
+        if isinstance(decision, Send):
+            self._links[decision.endpoint].send(call, now_s)
+        elif isinstance(decision, Wait):
+            function = self.functions[call.function]
+            function.wait(call)
+            self._wake(function, now_s)
+        else:
+            if decision.wake:
+                self._wake(self.functions[call.function], now_s)
+            raise decision.error
+
+    def give_up(self, call: PendingCall) -> None:
+        """Answers a call whose time is up."""
+        if not call.answered.done():
+            now_s = time.monotonic()
+            self._let_go(call, now_s, overdue_s=now_s - call.sent_s)
+            call.fail(call.late())
+
+    def abandon(self, call: PendingCall) -> None:
+        """Forgets a call whose caller has left."""
+        self._let_go(call, time.monotonic(), overdue_s=0.0)
+
+    def take_reports(self) -> tuple[FunctionReport, ...]:
+        """Returns what each function counted since the last time."""
+        held: dict[str, dict[str, int]] = {name: {} for name in self.functions}
+        for link in (*self._links.values(), *self._retiring):
+            if link.function in held:
+                held[link.function][link.route.replica] = len(link.calls)
+        reports = (one.take_report(held[name]) for name, one in self.functions.items())
+        return tuple(report for report in reports if report is not None)
+
+    async def aclose(self) -> None:
+        """Ends all links. The calls that they hold fail."""
+        for link in (*self._links.values(), *self._retiring):
+            link.abort()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # What links tell (`replica_link.LinkOwner`).
+
+    def link_up(self, link: ReplicaLink) -> None:
+        """Lets the router send to a replica, first of all the calls that wait for one."""
+        self._up.add(link.route.replica)
+        self._router.observe(time.monotonic(), Connected(link.route.replica))
+        function = self.functions.get(link.function)
+        if function is not None:
+            self._reconsider(function)
+
+    def link_down(self, link: ReplicaLink, why: str, unsent: list[PendingCall]) -> None:
+        """Sends nothing more to a replica; what never left goes to another one."""
+        if self._links.get(link.route.replica) is link:
+            self._up.discard(link.route.replica)
+            self._router.observe(time.monotonic(), Disconnected(link.route.replica))
+        if not link.retired:
+            self.suspect(link, why)
+        for call in unsent:
+            if not call.answered.done():
+                self._submit_again(call)
+
+    def replied(self, link: ReplicaLink, call: PendingCall | None, reply: Reply) -> None:
+        """Hands a reply to the one who waits for it."""
+        if call is None:
+            return
+        if self._silent:
+            self._silent.pop(link.route.replica, None)
+        self._router.observe(
+            time.monotonic(),
+            Answered(
+                link.route.replica, reply.service_us * 1e-6, reply.backlog_us * 1e-6, reply.batch
+            ),
+        )
+        if not call.answered.done():
+            call.answered.set_result(reply)
+
+    def suspect(self, link: ReplicaLink, why: str) -> None:
+        """Asks the box to look at a replica."""
+        _LOG.warning("replica %s of %s: %s", link.route.replica, link.function, why)
+        self._tell(Suspect(link.route.replica, why))
+
+    def _let_go(self, call: PendingCall, now_s: float, overdue_s: float) -> None:
+        function = self.functions.get(call.function)
+        if function is not None and call in function.waiting:
+            function.waited(call, now_s)
+            call.miss = "cold"
+            return
+        link = self._link_of(call)
+        if link is None:
+            return
+        call.miss = "compute" if link.oldest() is call else "queue"
+        link.forget(call)
+        replica = link.route.replica
+        self._router.observe(now_s, Abandoned(replica, overdue_s))
+        if overdue_s:
+            silent = self._silent[replica] = self._silent.get(replica, 0) + 1
+            if silent == _SILENT_CALLS:
+                self.suspect(link, f"the last {silent} calls were not answered in time")
+
+    def _link_of(self, call: PendingCall) -> ReplicaLink | None:
+        if call.replica is None:
+            return None
+        link = self._links.get(call.replica.replica)
+        if link is not None and link.calls.get(call.id) is call:
+            return link
+        return next((one for one in self._retiring if one.calls.get(call.id) is call), None)
+
+    def _submit_again(self, call: PendingCall) -> None:
+        try:
+            self.submit(call)
+        except EdgefnError as error:
+            call.fail(error)
+
+    def _reconsider(self, function: Function) -> None:
+        """Decides again on the calls that wait: there may be a replica now, or never."""
+        if not function.waiting:
+            return
+        name = function.route.name
+        deployed = self.functions.get(name) is function
+        if deployed and function.route.state == "serving" and not self.has_replica(name):
+            return
+        now_s = time.monotonic()
+        for call in tuple(function.waiting):
+            function.waited(call, now_s)
+            self._submit_again(call)
+
+    def _wake(self, function: Function, now_s: float) -> None:
+        if now_s - function.woken_s >= _WAKE_AGAIN_S:
+            function.woken_s = now_s
+            self._tell(Wake(function.route.name))
+
+    def _connect_new(self, route: FunctionRoute) -> None:
+        for replica in route.replicas:
+            if replica.replica not in self._links:
+                link = ReplicaLink(replica, route.name, route.revision, self)
+                self._links[replica.replica] = link
+                task = asyncio.get_running_loop().create_task(link.run())
+                self._tasks.add(task)
+                task.add_done_callback(partial(self._ended, link))
+
+    def _retire_unlisted(self, routes: Routes) -> None:
+        listed = {replica.replica for one in routes.functions for replica in one.replicas}
+        for replica in self._links.keys() - listed:
+            link = self._links.pop(replica)
+            self._up.discard(replica)
+            self._silent.pop(replica, None)
+            self._retiring.add(link)
+            link.retire()
+
+    def _ended(self, link: ReplicaLink, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._retiring.discard(link)
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.error("the link to %s failed", link.route.replica, exc_info=task.exception())
+
+
+def _deployment(route: FunctionRoute) -> Deployment:
+    return Deployment(
+        name=route.name,
+        revision=route.revision,
+        endpoints=tuple(replica.replica for replica in route.replicas),
+        quarantined="" if route.state == "serving" else route.reason or route.state,
+        load_s=route.load_s,
+    )

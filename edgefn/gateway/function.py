@@ -1,0 +1,89 @@
+"""One deployed function, as its gateway sees it: its route, who waits, what was counted."""
+
+from bisect import bisect_left
+from typing import Final
+
+from edgefn.errors import QueueFull
+from edgefn.gateway.call import PendingCall
+from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, FunctionRoute, new_report
+from edgefn_runtime.wire import Reply
+
+MAX_WAITING: Final = 256
+
+
+class Function:
+    """A deployed function.
+
+    Attributes:
+        route: What the box said of it.
+        waiting: Calls that wait for a first replica, in order of arrival.
+        woken_s: When the box was last asked for a replica.
+    """
+
+    def __init__(self, route: FunctionRoute) -> None:
+        self.route = route
+        self.waiting: dict[PendingCall, None] = {}
+        self.woken_s = float("-inf")
+        self._report = new_report(route.name)
+        self._changed = True
+        self._gauges: tuple[int, dict[str, int]] = (0, {})
+
+    def wait(self, call: PendingCall) -> None:
+        """Lets a call wait for a replica.
+
+        Raises:
+            QueueFull: As many wait as may.
+        """
+        if len(self.waiting) >= MAX_WAITING:
+            raise QueueFull(
+                f"{MAX_WAITING} calls of {self.route.name!r} wait for its first replica already; "
+                "try again later",
+                retry_after_s=round(self.route.load_s, 3),
+            )
+        self.waiting[call] = None
+
+    def waited(self, call: PendingCall, now_s: float) -> None:
+        """Counts a call that has waited for a replica."""
+        self.waiting.pop(call, None)
+        call.waited_s = now_s - call.read_s
+        self._report.cold_starts += 1
+
+    def count(self, status: int) -> None:
+        """Counts a call that has no result, by the status that it was answered with."""
+        outcomes = self._report.outcomes
+        outcomes[status] = outcomes.get(status, 0) + 1
+        self._changed = True
+
+    def count_miss(self, cause: str) -> None:
+        """Counts a call that was not answered in time: `queue`, `cold`, `compute`, `refused`."""
+        misses = self._report.misses
+        misses[cause] = misses.get(cause, 0) + 1
+
+    def count_result(self, elapsed_s: float, reply: Reply) -> None:
+        """Counts a result: how long its caller waited for it, and where that time went."""
+        report = self._report
+        outcomes = report.outcomes
+        outcomes[200] = outcomes.get(200, 0) + 1
+        report.latency_buckets[bisect_left(LATENCY_EDGES_S, elapsed_s)] += 1
+        report.latency_sum_s += elapsed_s
+        report.queue_sum_s += reply.queue_us * 1e-6
+        report.service_sum_s += reply.service_us * 1e-6
+        self._changed = True
+
+    def take_report(self, held: dict[str, int]) -> FunctionReport | None:
+        """Returns what was counted since the last report, or None if nothing changed.
+
+        Args:
+            held: Calls that each replica has now.
+        """
+        gauges = (len(self.waiting), held)
+        if not self._changed and gauges == self._gauges:
+            return None
+        report = self._report
+        report.waiting = len(self.waiting)
+        report.replicas = held
+        report.ongoing = sum(held.values())
+        self._report = new_report(self.route.name)
+        self._changed = False
+        self._gauges = gauges
+        return report

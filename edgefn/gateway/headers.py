@@ -1,0 +1,116 @@
+"""What callers say in headers, checked."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from multidict import istr
+
+from edgefn.errors import InvalidInput
+from edgefn.gateway.errors import UnsupportedMediaType
+from edgefn_runtime.manifest import FunctionSchema
+from edgefn_runtime.wire import Content
+
+ACCEPT: Final = istr("Accept")
+CONTENT_ENCODING: Final = istr("Content-Encoding")
+CONTENT_LENGTH: Final = istr("Content-Length")
+CONTENT_TYPE: Final = istr("Content-Type")
+DEADLINE_MS: Final = istr("Edgefn-Deadline-Ms")
+EXPECT: Final = istr("Expect")
+MIN_ACCURACY: Final = istr("Edgefn-Min-Accuracy")
+REQUEST_ID: Final = istr("X-Request-Id")
+TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
+V2_HEADER_LENGTH: Final = istr("Inference-Header-Content-Length")
+
+MAX_DEADLINE_MS: Final = 24 * 3600 * 1000.0
+
+_CONTENTS: Final = {
+    "application/json": Content.JSON,
+    "application/msgpack": Content.MSGPACK,
+    "application/x-msgpack": Content.MSGPACK,
+}
+
+
+@lru_cache(maxsize=256)
+def media_type(header: str) -> str:
+    """Returns the type that a `Content-Type` names, in lower case, without parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def content_of(told: str | None, schema: FunctionSchema) -> int:
+    """Returns how a call's body is encoded, by its `Content-Type`.
+
+    Raises:
+        UnsupportedMediaType: The function does not take such bodies.
+    """
+    name = media_type(told) if told is not None else None
+    content = _CONTENTS.get(name) if name is not None else None
+    if content is not None:
+        return content
+    if name in schema.media_types:
+        return Content.MEDIA
+    accepted = ", ".join(("application/json", "application/msgpack", *schema.media_types))
+    what = "there is no Content-Type" if told is None else f"Content-Type is {told[:100]!r}"
+    raise UnsupportedMediaType(f"{what}; this function takes {accepted}")
+
+
+@lru_cache(maxsize=256)
+def accepted_content(told: str | None) -> int | None:
+    """Returns the encoding that an `Accept` asks for, or None if it leaves the choice.
+
+    The first type in it that is spoken here counts; weights are not compared.
+    """
+    for part in (told or "").split(","):
+        content = _CONTENTS.get(media_type(part))
+        if content is not None:
+            return content
+    return None
+
+
+def answer_content(content: int, accept: str | None) -> int:
+    """Returns how the answer to a call is encoded: as asked for, else like the call."""
+    asked = accepted_content(accept)
+    if asked is not None:
+        return asked
+    return Content.JSON if content == Content.MEDIA else content
+
+
+def budget_s(headers: Mapping[str, str], default_s: float | None) -> float | None:
+    """Returns how long the caller waits, or the function's default.
+
+    Raises:
+        InvalidInput: `Edgefn-Deadline-Ms` is not a positive number.
+    """
+    told = headers.get(DEADLINE_MS)
+    if told is None:
+        return default_s
+    value = _number(told)
+    if value is None or not 0.0 < value <= MAX_DEADLINE_MS:
+        raise InvalidInput(
+            f"Edgefn-Deadline-Ms must be a number of milliseconds above 0 and at most "
+            f"{MAX_DEADLINE_MS:.0f}, not {told[:100]!r}"
+        )
+    return value / 1000.0
+
+
+def check_min_accuracy(headers: Mapping[str, str]) -> None:
+    """Checks the accuracy that a caller asks for.
+
+    Raises:
+        InvalidInput: `Edgefn-Min-Accuracy` is not a number from 0 to 1.
+    """
+    told = headers.get(MIN_ACCURACY)
+    if told is None:
+        return
+    value = _number(told)
+    if value is None or not 0.0 <= value <= 1.0:
+        raise InvalidInput(f"Edgefn-Min-Accuracy must be a number from 0 to 1, not {told[:100]!r}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

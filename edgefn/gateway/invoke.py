@@ -1,0 +1,26 @@
+"""`POST /v1/functions/{name}`."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from edgefn.gateway.answer import Answer
+from edgefn.gateway.calling import Encoding, answer_call
+from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, answer_content, content_of, media_type
+from edgefn.gateway.state import Gateway
+from edgefn_runtime.manifest import FunctionSchema
+from edgefn_runtime.wire import Content
+
+
+async def invoke(gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]) -> Answer:
+    """Calls a function with a JSON or msgpack object, or with the bytes of one image or sound."""
+    (name,) = parameters
+    return await answer_call(gateway, request, gateway.dispatcher.function(name), _encoding_of)
+
+
+def _encoding_of(headers: Mapping[str, str], schema: FunctionSchema) -> Encoding:
+    told = headers.get(CONTENT_TYPE)
+    content = content_of(told, schema)
+    accept = answer_content(content, headers.get(ACCEPT))
+    kind = media_type(told) if content == Content.MEDIA and told is not None else ""
+    return Encoding(content, accept, 0, kind)

@@ -1,0 +1,129 @@
+"""The gateway as a process: started by the box, told what there is, ended in order."""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import time
+from typing import Final
+
+import uvloop
+
+from edgefn.gateway.box_link import BoxLink
+from edgefn.gateway.connections import Connections, Server
+from edgefn.gateway.control import (
+    REPORT_S,
+    GatewayConfig,
+    Report,
+    Routed,
+    Routes,
+    Started,
+    StopAccepting,
+)
+from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.front import make_front
+from edgefn.gateway.state import Gateway
+from edgefn_runtime.process import die_with
+
+_BACKLOG: Final = 1024
+_GC_THRESHOLD: Final = 50_000
+_SETTLE_S: Final = 0.3  # connections that were accepted when the listener closed get this far
+_DRAIN_S: Final = 10.0
+_QUIET_S: Final = 2.0  # callers that ask more often learn from an answer that they should go
+
+
+class Process:
+    """One gateway process."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._connections = Connections(config)
+        self._box = BoxLink(on_message=self._said, on_lost=self._lost)
+        self._dispatcher = Dispatcher(self._box.tell)
+        self._stop = asyncio.Event()
+        self._status = 0
+        self._told_connections = -1
+
+    async def run(self) -> int:
+        """Serves until the box says stop, or is gone; returns the exit status."""
+        gateway = Gateway(self._config, self._dispatcher, self._box, self._report)
+        await self._box.connect(socket.socket(fileno=self._config.control_fd))
+        server = Server(make_front(gateway), self._connections, self._config)
+        listener = socket.socket(fileno=self._config.listen_fd)
+        listening = await gateway.loop.create_server(
+            lambda: self._connections.protocol(server), sock=listener, backlog=_BACKLOG
+        )
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 50)
+        self._box.tell(Started(self._config.gateway, os.getpid()))
+        chores = [
+            gateway.loop.create_task(self._connections.keep_swept()),
+            gateway.loop.create_task(self._keep_reporting()),
+        ]
+        try:
+            await self._stop.wait()
+            if self._status == 0:
+                listening.close()
+                await self._drain()
+        finally:
+            for chore in chores:
+                chore.cancel()
+            self._report()
+            gateway.uploads.close()
+            await self._dispatcher.aclose()
+        return self._status
+
+    def _said(self, message: Routes | StopAccepting) -> None:
+        if isinstance(message, Routes):
+            self._dispatcher.update(message)
+            self._box.tell(Routed(message.version))
+        else:
+            self._stop.set()
+
+    def _lost(self, why: str) -> None:
+        self._status = 1
+        self._stop.set()
+
+    def _report(self) -> None:
+        if self._box.congested():
+            return
+        functions = self._dispatcher.take_reports()
+        connections = len(self._connections)
+        if functions or connections != self._told_connections:
+            self._told_connections = connections
+            self._box.tell(Report(self._config.gateway, functions, connections))
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_S)
+            self._report()
+
+    async def _drain(self) -> None:
+        """Lets every caller go with an answer, or after it was quiet for a while."""
+        until_s = time.monotonic() + _DRAIN_S
+        await asyncio.sleep(_SETTLE_S)
+        self._connections.draining = True
+        while len(self._connections) and time.monotonic() < until_s:
+            self._connections.close_quiet(time.monotonic(), _QUIET_S)
+            await asyncio.sleep(0.02)
+
+
+def run_gateway(config: GatewayConfig) -> int:
+    """Runs a gateway in this process until the box ends it; returns the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the box decides what a Ctrl-C means
+    die_with(os.getppid())
+    _raise_file_limit()
+
+    async def main() -> int:
+        return await Process(config).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,203 @@
+"""Functions without a replica, replicas that come and go, and the end of a gateway."""
+
+import http.client
+import json
+import signal
+import threading
+import time
+
+from edgefn.gateway.control import Report, Suspect, Wake
+from edgefn_runtime.manifest import Scale
+
+
+def test_a_call_waits_for_its_first_replica(start_site, function_route):
+    """The box is woken at once, and the call is answered when a replica is there."""
+    site = start_site()
+    site.route(function_route())
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
+    caller.start()
+    site.wait_for(Wake, lambda wake: wake.function == "echo")
+    site.wait_for(Report, lambda report: any(one.waiting == 1 for one in report.functions))
+    site.route(function_route(site.start_replica("r1")))
+    caller.join(10)
+    ((status, headers, body),) = answers
+    assert (status, body) == (200, {"x": 1})
+    assert "cold;dur=" in headers["Server-Timing"]
+    site.request("GET", "/metrics")
+    reports = [one for report in site.heard(Report) for one in report.functions]
+    assert reports[-1].waiting == 0
+    assert sum(one.cold_starts for one in reports) == 1
+
+
+def test_a_call_that_waits_in_vain_is_answered_at_its_deadline(start_site, function_route):
+    """No replica within the deadline is 504, counted as a cold miss."""
+    site = start_site()
+    site.route(function_route())
+    began = time.monotonic()
+    status, headers, body = site.call({"x": 1}, Edgefn_Deadline_Ms="150")
+    assert (status, body["error"]["code"]) == (504, "deadline_exceeded")
+    assert "replica" in body["error"]["message"]
+    assert 0.15 <= time.monotonic() - began < 0.25
+    site.request("GET", "/metrics")
+    reports = [one for report in site.heard(Report) for one in report.functions]
+    assert sum(one.misses.get("cold", 0) for one in reports) == 1
+
+
+def test_a_hopeless_start_is_refused_at_once_and_made_all_the_same(start_site, function_route):
+    """A call that cannot outlast the start gets 504 immediately; the replica is started."""
+    site = start_site()
+    site.route(function_route(load_s=5.0))
+    began = time.monotonic()
+    status, _, body = site.call({"x": 1}, Edgefn_Deadline_Ms="500")
+    assert (status, body["error"]["code"]) == (504, "deadline_unattainable")
+    assert time.monotonic() - began < 0.3
+    site.wait_for(Wake)
+
+
+def test_a_quarantine_fails_those_who_wait_and_those_who_come(start_site, function_route):
+    """Callers are told why, with 503, and are asked to come back later."""
+    site = start_site()
+    site.route(function_route())
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
+    caller.start()
+    site.wait_for(Wake)
+    site.route(function_route(state="quarantined", reason="five deaths in a minute"))
+    caller.join(10)
+    for status, headers, body in (*answers, site.call({"x": 1})):
+        assert (status, body["error"]["code"]) == (503, "quarantined")
+        assert "five deaths in a minute" in body["error"]["message"]
+        assert headers["Retry-After"] == "60"
+
+
+def test_a_removed_function_fails_those_who_wait(start_site, function_route):
+    """A function that goes away answers its waiting callers with 404."""
+    site = start_site()
+    site.route(function_route())
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
+    caller.start()
+    site.wait_for(Wake)
+    site.route()
+    caller.join(10)
+    assert answers[0][0] == 404
+
+
+def test_readiness_waits_for_routes_and_replicas(start_site, function_route):
+    """/readyz is 503 until every function that must have a replica has one."""
+    site = start_site()
+    status, _, body = site.request("GET", "/readyz")
+    assert (status, json.loads(body)["ready"]) == (503, False)
+    assert site.call({"x": 1})[0] == 503
+    always = {"scale": Scale(min=1)}
+    site.route(function_route(spec=always))
+    status, _, body = site.request("GET", "/readyz")
+    assert status == 503 and "'echo' has no replica" in body.decode()
+    assert site.request("GET", "/v2/health/ready")[0] == 503
+    assert site.request("GET", "/v2/models/echo/ready")[0] == 503
+    site.route(function_route(site.start_replica("r1"), spec=always))
+    assert site.request("GET", "/readyz")[0] == 200
+    assert site.request("GET", "/v2/models/echo/ready")[0] == 200
+    site.route(function_route())
+    assert site.request("GET", "/readyz")[0] == 200  # it may start with its first call
+
+
+def test_an_update_loses_no_call(start_site, function_route):
+    """Calls that the old replica holds are answered by it; it is left when they are."""
+    site = start_site()
+    site.route(function_route(site.start_replica("r1")))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(site.call({"do": "late", "s": 0.4})))
+    caller.start()
+    site.wait_until(lambda: bool(site.replicas["r1"].calls))
+    site.route(function_route(site.start_replica("r2"), revision=2))
+    assert site.call({"x": 2})[0] == 200
+    assert len(site.replicas["r2"].calls) == 1
+    assert site.replicas["r1"].transport is not None
+    caller.join(10)
+    assert answers[0][0] == 200
+    site.wait_until(lambda: site.replicas["r1"].transport is None)
+    assert not site.heard(Suspect)
+
+
+def test_two_replicas_share_the_work(start_site, function_route):
+    """Calls that come while one replica is busy go to the other one."""
+    site = start_site()
+    routes = [site.start_replica(name) for name in ("r1", "r2")]
+    site.route(function_route(*routes))
+    for _ in range(4):
+        site.call({"x": 1})
+    callers = [
+        threading.Thread(target=site.call, args=({"do": "late", "s": 0.3},)) for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(10)
+    busy = [
+        sum(call.body.startswith(b'{"do"') for call in site.replicas[name].calls)
+        for name in ("r1", "r2")
+    ]
+    assert sum(busy) == 8 and min(busy) >= 2
+
+
+def test_a_gateway_that_is_told_to_stop_fails_no_call(start_site, function_route):
+    """Keep-alive callers get `Connection: close` with an answer; then the process exits with 0."""
+    site = start_site()
+    site.route(function_route(site.start_replica("r1")))
+    wrong: list[object] = []
+    stopped = threading.Event()
+
+    def keep_calling() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
+        headers = {"Content-Type": "application/json"}
+        while True:
+            try:
+                connection.request("POST", "/v1/functions/echo", b"{}", headers)
+                response = connection.getresponse()
+                body = response.read()
+            except OSError as error:
+                wrong.append(error)
+                return
+            if (response.status, body) != (200, b"{}"):
+                wrong.append((response.status, body))
+            if response.getheader("Connection") == "close":
+                assert stopped.is_set()
+                connection.close()
+                return
+
+    callers = [threading.Thread(target=keep_calling) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    site.wait_until(lambda: len(site.replicas["r1"].calls) > 100)
+    stopped.set()
+    site.stop()
+    for caller in callers:
+        caller.join(10)
+    assert site.process.wait(10) == 0
+    assert wrong == []
+    functions = [one for report in site.heard(Report) for one in report.functions]
+    assert sum(one.outcomes.get(200, 0) for one in functions) == len(site.replicas["r1"].calls)
+
+
+def test_quiet_callers_do_not_hold_up_the_end(start_site):
+    """A connection on which nothing is asked is closed after a moment."""
+    site = start_site()
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
+    connection.request("GET", "/healthz")
+    connection.getresponse().read()
+    began = time.monotonic()
+    site.stop()
+    assert site.process.wait(10) == 0
+    assert time.monotonic() - began < 5
+    connection.close()
+
+
+def test_a_gateway_ends_with_its_box(start_site):
+    """The end of the control socket ends the process; Ctrl-C does not."""
+    site = start_site()
+    site.process.send_signal(signal.SIGINT)
+    assert site.request("GET", "/healthz")[0] == 200
+    site.loop.call_soon_threadsafe(site.box.abort)
+    assert site.process.wait(2) == 1
