@@ -39,7 +39,7 @@ train: $(VENV)/.installed-train ## Trains and evaluates the three functions agai
 
 lock: ## Pins what `make` installs (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements/base.lock
-	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements/base.lock -o requirements/dev.lock
+	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements/base.lock -c requirements/constraints.in -o requirements/dev.lock
 
 clean: ## Removes the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
