@@ -81,6 +81,12 @@ class ControlLoop:
             if replica.revision.function == name and not function.serves(replica):
                 self._give_back(replica)
 
+    def quarantine(self, name: str, reason: str) -> None:
+        """Refuses calls of a function, and starts nothing for it, until the next deployment."""
+        _log.error("%s is quarantined: %s", name, reason)
+        self.functions[name].crash_loop.quarantine(reason)
+        self.publish()
+
     def drop(self, name: str) -> None:
         """Removes a function; its replicas are drained."""
         del self.functions[name]

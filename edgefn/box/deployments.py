@@ -68,12 +68,11 @@ class Deployments:
                 await asyncio.to_thread(self._bundles.write_out, manifest, row.digest)
             except (BlobMissing, DigestMismatch, OSError) as error:
                 reason = f"its files are damaged ({error}): deploy it again"
-                _log.error("%s: %s", row.name, reason)
             revision = self._revision(manifest, row.digest, row.number)
             self._catalog[row.name, row.number] = revision
             self._control.serve(revision, load_s=0.0)
             if reason:
-                self._control.functions[row.name].crash_loop.quarantine(reason)
+                self._control.quarantine(row.name, reason)
         await self._collect_garbage()
 
     async def deploy(self, manifest: Manifest, *, note: str = "") -> None:

@@ -7,6 +7,7 @@ it still runs, and nothing of it may be left.
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +172,11 @@ class Boxes:
         return box.until_ready() if ready else box
 
     def close(self) -> None:
-        """Kills those that still run."""
+        """Kills those that still run, and removes what a killed one leaves to the next."""
         for box in self._boxes:
             box.close()
+            with suppress(FileNotFoundError):
+                shutil.rmtree((box.state_dir / "run").read_text(), ignore_errors=True)
         eventually(lambda: not processes_of(self._mark), within_s=3.0)
 
 

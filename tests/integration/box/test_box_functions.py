@@ -3,6 +3,7 @@
 All tests share one box; each deploys functions of its own names.
 """
 
+import dataclasses
 import os
 import signal
 import threading
@@ -128,7 +129,7 @@ def test_a_manifest_that_says_something_else_than_the_code_is_refused(
     manifest = msgspec.structs.replace(bundle.manifest, spec=spec)
     before = set(shared_box.processes())
     with pytest.raises(DeploymentFailed, match="declares another spec for lying"):
-        shared_box.admin.deploy(Bundle(manifest, bundle.files))
+        shared_box.admin.deploy(dataclasses.replace(bundle, manifest=manifest))
     eventually(lambda: set(shared_box.processes()) <= before)
 
 

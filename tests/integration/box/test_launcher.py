@@ -84,7 +84,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="edgefn-", dir="/tmp") as run_directory:
+    with tempfile.TemporaryDirectory(prefix="edgefn-") as run_directory:
         bench = Bench(tmp_path, Path(run_directory))
         keeping = asyncio.create_task(bench.launcher.keep())
         yield bench

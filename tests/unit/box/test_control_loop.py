@@ -161,7 +161,8 @@ async def test_five_deaths_quarantine_a_function(loop: Loop, make_revision: Make
 async def test_a_deployment_lifts_the_quarantine(loop: Loop, make_revision: MakeRevision) -> None:
     """The new revision starts with no deaths to its account."""
     loop.serve(make_revision())
-    loop.control.functions["f"].crash_loop.quarantine("it is broken")
+    loop.control.quarantine("f", "it is broken")
+    assert (loop.routes[0].state, loop.routes[0].reason) == ("quarantined", "it is broken")
     assert loop.tick() == []
     loop.serve(make_revision(number=2))
     assert loop.routes[0].state == "serving"

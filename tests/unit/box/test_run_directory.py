@@ -12,7 +12,7 @@ from edgefn.box.run_directory import RunDirectory
 @pytest.fixture
 def short() -> Iterator[Path]:
     """A folder whose path is short enough for sockets, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+    with tempfile.TemporaryDirectory() as path:
         yield Path(path)
 
 
