@@ -138,6 +138,7 @@ class _Running:
                     lock.tell(self._url)
                     on_ready(self._url)
                     await stop.wait()
+                self._logs.release()
                 await self._gateways.stop(DRAIN_S + GATEWAY_MARGIN_S)
                 self._control.detach()
                 await self._launcher.drain_all(DRAIN_S)

@@ -18,7 +18,7 @@ from edgefn_runtime.lifecycle import Fork, FromForkserver, Kill, ReplicaConfig
 PRELOAD: Final = (
     "edgefn_runtime.replica",
     "edgefn_runtime.backends.onnx",
-    "edgefn",
+    "edgefn._function",
     "msgspec",
     "numpy",
     "pydantic",

@@ -60,6 +60,7 @@ class Logs:
     def __init__(self, files: LogFiles) -> None:
         self._files = files
         self._logs: dict[str, FunctionLog] = {}
+        self._ending = False
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgefn-logs")
 
     def of(self, function: str) -> FunctionLog:
@@ -85,7 +86,7 @@ class Logs:
             return log.ring.newest(limit)
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while log.ring.next <= after:
+                while log.ring.next <= after and not self._ending:
                     log.changed.clear()
                     await log.changed.wait()
         return log.ring.after(after, limit)
@@ -94,6 +95,12 @@ class Logs:
         """Removes the log of a function, in memory and on disk."""
         self._logs.pop(function, None)
         self._executor.submit(self._files.remove, function)
+
+    def release(self) -> None:
+        """Lets all who wait for a new line go, because the box ends."""
+        self._ending = True
+        for log in self._logs.values():
+            log.changed.set()
 
     async def keep_writing(self) -> None:
         """Writes new lines to the files, until cancelled."""

@@ -83,8 +83,12 @@ class BoxProcess:
                 process.terminate()
                 raise
             url = ready.read().decode() if has_said else ""
+        if not has_said:
+            process.kill()
+            process.wait()
+            raise EdgefnError(f"the box was not ready within {START_TIMEOUT_S:g} s; see {log_path}")
         if not url:
-            raise _not_started(process, log_path, begin)
+            raise _ended(process.wait(STOP_TIMEOUT_S), log_path, begin)
         return cls(process, url)
 
     def exit_code(self) -> int | None:
@@ -109,13 +113,8 @@ def _decode(text: str) -> Launch:
     return msgspec.json.decode(text, type=Launch, dec_hook=lambda kind, value: kind(value))
 
 
-def _not_started(process: subprocess.Popen[bytes], log: Path, begin: int) -> EdgefnError:
-    try:
-        code = process.wait(0.0 if process.poll() is None else None)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return EdgefnError(f"the box was not ready within {START_TIMEOUT_S:g} s; see {log}")
+def _ended(code: int, log: Path, begin: int) -> EdgefnError:
+    """Returns the error of a box that ended before it was ready, in its own words."""
     with log.open("rb") as file:
         file.seek(begin)
         said = file.read().decode(errors="replace")[-_SHOWN_BYTES:].strip()

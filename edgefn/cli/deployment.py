@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import msgspec
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -16,7 +15,7 @@ from rich.progress import (
 )
 
 from edgefn.bundle.build import Bundle, build
-from edgefn.cli.output import err
+from edgefn.cli.output import err, size
 from edgefn.client.admin import AdminClient
 from edgefn.client.status import FunctionStatus
 
@@ -37,7 +36,7 @@ class Steps:
     @contextmanager
     def step(self, text: str) -> Iterator[TaskID]:
         """Shows a step until it is over."""
-        task = self._progress.add_task(text, total=None)
+        task = self._progress.add_task(text, total=None, amount="")
         try:
             yield task
         finally:
@@ -58,7 +57,10 @@ class Steps:
                 done = sent_bytes == total_bytes
                 text = f"start {name}" if done else f"upload {name}"
                 total = None if done else total_bytes
-                self._progress.update(task, description=text, completed=sent_bytes, total=total)
+                amount = "" if done else f"{size(sent_bytes)} of {size(total_bytes)}"
+                self._progress.update(
+                    task, description=text, completed=sent_bytes, total=total, amount=amount
+                )
 
             status = admin.deploy(bundle, on_progress)
         return Deployed(status, time.monotonic() - started_s)
@@ -68,8 +70,11 @@ class Steps:
 def steps() -> Iterator[Steps]:
     """Shows steps on standard error, if that is a terminal."""
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}", style="dim"), BarColumn(bar_width=24),
-        DownloadColumn(), TimeElapsedColumn(),
-    )  # fmt: skip
+        SpinnerColumn(),
+        TextColumn("{task.description}", style="dim"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[amount]}", style="dim"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield Steps(progress)

@@ -80,6 +80,7 @@ class Session:
         self._admin = admin
         self._digests: dict[str, str] = {}
         self._followed: set[str] = set()
+        self._failed = False
 
     def reload(self) -> None:
         """Deploys what has changed. Errors are shown, and what served keeps serving."""
@@ -88,12 +89,19 @@ class Session:
             bundles = build(self._target)
         except EdgefnError as error:
             print_failure(error)
+            self._failed = True
             self._say_what_serves()
             return
-        for bundle in bundles:
-            if self._digests.get(bundle.manifest.spec.name) != bundle.manifest.digest():
-                self._deploy(bundle, started_s)
+        changed = [each for each in bundles if not self._serves(each)]
+        if self._failed and not changed:
+            output.note("back to what serves")
+        self._failed = False
+        for bundle in changed:
+            self._deploy(bundle, started_s)
         self._remove_all_but({bundle.manifest.spec.name for bundle in bundles})
+
+    def _serves(self, bundle: Bundle) -> bool:
+        return self._digests.get(bundle.manifest.spec.name) == bundle.manifest.digest()
 
     def _deploy(self, bundle: Bundle, started_s: float) -> None:
         name = bundle.manifest.spec.name
@@ -101,6 +109,7 @@ class Session:
             status = self._admin.deploy(bundle)
         except EdgefnError as error:
             print_failure(error, subject=name)
+            self._failed = True
             output.note(what_serves(self._admin, name))
             return
         if name not in self._digests:

@@ -44,13 +44,14 @@ def _box(status: BoxStatus) -> Table:
 
 def _replicas(functions: tuple[FunctionStatus, ...]) -> Table:
     made = output.table(
-        "replica", "variant", "state", "process", "started", "ongoing", "memory",
+        "replica", "function", "variant", "state", "process", "started", "ongoing", "memory",
         right=("process", "ongoing", "memory"),
     )  # fmt: skip
     for function in functions:
         for replica in function.replicas:
             made.add_row(
                 output.plain(replica.replica),
+                function.name,
                 replica.variant,
                 output.state(replica.state),
                 str(replica.pid),

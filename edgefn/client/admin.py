@@ -18,7 +18,7 @@ from edgefn.errors import TimedOut
 TIMEOUT_S: Final = 30.0
 DEPLOY_TIMEOUT_S: Final = 180.0  # a replica may take long to import and load what it needs
 UPLOAD_TIMEOUT_S: Final = 300.0
-FOLLOW_WAIT_S: Final = 1.0  # short, because a box that drains waits for it
+FOLLOW_WAIT_S: Final = 10.0
 CHUNK_BYTES: Final = 256 * 1024
 
 _API: Final = "/admin/v1"

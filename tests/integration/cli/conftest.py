@@ -25,7 +25,7 @@ def edgefn(environment: dict[str, str], tmp_path: Path) -> Command:
 
     def run(*arguments: str, code: int = 0, **options: Any) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgefn.cli", *arguments],
+            [sys.executable, "-P", "-m", "edgefn", *arguments],
             cwd=tmp_path,
             env={**environment, **options.pop("env", {})},
             capture_output=True,

@@ -43,7 +43,7 @@ def test_a_box_in_the_foreground_greets_and_ends_with_ctrl_c(
 ) -> None:
     """The banner has the URL and the way to stop; Ctrl-C drains and ends with 0."""
     box = subprocess.Popen(
-        [sys.executable, "-P", "-m", "edgefn.cli", "up", "--port", "0"],
+        [sys.executable, "-P", "-m", "edgefn", "up", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -31,7 +31,7 @@ class Session:
     def __init__(self, target: Path, environment: dict[str, str]) -> None:
         self.source = target / "function.py"
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "edgefn.cli", "dev", str(target), "--port", "0"],
+            [sys.executable, "-P", "-m", "edgefn", "dev", str(target), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -57,7 +57,7 @@ def test_revisions_go_forth_and_back(edgefn: Command, shared_box: Any, tmp_path:
     deployed = json.loads(edgefn("deploy", "versioned.py", "--json", env=box).stdout)
     assert deployed["deployed"][0]["function"]["revision"] == 2
 
-    source.write_text("import os\nif 'revisions' in os.getcwd(): 1 / 0\n" + text.format(3))
+    source.write_text("import os\nif '/state/revisions/' in os.getcwd(): 1 / 0\n" + text.format(3))
     failed = edgefn("deploy", "versioned.py", env=box, code=1)
     assert "ZeroDivisionError" in failed.stderr and 'File "versioned.py", line 2' in failed.stderr
     assert "revision 2 of versioned keeps serving" in failed.stderr
@@ -87,7 +87,7 @@ def test_what_fails_ends_with_1_and_a_sentence(
 
 def test_a_reader_that_goes_away_is_no_error(shared_box: Any, environment: dict[str, str]) -> None:
     """`edgefn ls | head` ends quietly."""
-    command = [sys.executable, "-P", "-m", "edgefn.cli", "status", "--json"]
+    command = [sys.executable, "-P", "-m", "edgefn", "status", "--json"]
     reading = subprocess.Popen(
         [*command, "--url", shared_box.url],
         stdout=subprocess.PIPE,
