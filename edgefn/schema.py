@@ -4,6 +4,7 @@ Everything is one pydantic schema: builtins, pydantic models, and `Tensor`, `Ima
 which bring their own (`edgefn_runtime.tensors`, `edgefn_runtime.media`).
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NotRequired, get_args, get_origin
@@ -15,6 +16,7 @@ from typing_extensions import TypedDict  # before 3.12 pydantic refuses that of 
 
 from edgefn.errors import DeclarationError, FunctionFailed, InvalidInput
 from edgefn_runtime.manifest import FunctionSchema, V2Tensor
+from edgefn_runtime.media import media_types_of
 from edgefn_runtime.model import Model
 from edgefn_runtime.servable import Field
 from edgefn_runtime.tensors import V2_DATATYPES, TensorType
@@ -27,10 +29,7 @@ class Signature:
 
     Attributes:
         name: Of the function.
-        described: Its schema, for those who never see the Python code.
-        inputs: One field a parameter, injected models left out.
-        outputs: One field a property of an answer that is an object; else one, named `result`.
-        answers_object: Whether an answer's payload is a dict with one entry an output.
+        media_field: The parameter whose bytes alone are a whole call, or an empty string.
     """
 
     def __init__(
@@ -45,26 +44,52 @@ class Signature:
         self._inputs = _adapter(name, "its parameters", _inputs_type(parameters, defaults))
         self._answer = _adapter(name, "what it returns", answer)
         self._free_tensors = _free_tensors(parameters)
+        self.media_field, self._media_types = _media(parameters, defaults)
 
-        input_schema = self._inputs.json_schema()
-        output_schema = self._answer.json_schema(mode="serialization")
-        for parameter, value in defaults.items():
-            input_schema["properties"][parameter]["default"] = _plain(value)
-        input_schema["title"] = f"{name} inputs"
-        self.inputs = _fields(input_schema)
-        resolved = _resolve(output_schema, output_schema)
-        self.answers_object = resolved.get("type") == "object" and "properties" in resolved
-        self.outputs = (
-            _fields(output_schema)
-            if self.answers_object
-            else (_field("result", output_schema, output_schema),)
-        )
-        self.described = FunctionSchema(
-            input=input_schema,
-            output=output_schema,
+    # What follows needs the JSON schemas, which take pydantic several ms to make: most replicas
+    # start, and answer, without.
+
+    @functools.cached_property
+    def _json_schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            inputs = self._inputs.json_schema()
+            answer = self._answer.json_schema(mode="serialization")
+        except PydanticUserError as error:
+            raise DeclarationError(
+                f"@edge_function {self.name}: a type in it has no JSON form, so nobody could call "
+                f"it: {str(error).splitlines()[0]}"
+            ) from error
+        for parameter, value in self._defaults.items():
+            inputs["properties"][parameter]["default"] = _plain(value)
+        inputs["title"] = f"{self.name} inputs"
+        return inputs, answer
+
+    @functools.cached_property
+    def inputs(self) -> tuple[Field, ...]:
+        """One field a parameter."""
+        return _fields(self._json_schemas[0])
+
+    @functools.cached_property
+    def answers_object(self) -> bool:
+        """Whether an answer's payload is a dict with one entry an output."""
+        answer = _resolve(self._json_schemas[1], self._json_schemas[1])
+        return answer.get("type") == "object" and "properties" in answer
+
+    @functools.cached_property
+    def outputs(self) -> tuple[Field, ...]:
+        """One field a property of an answer that is an object; else one, named `result`."""
+        answer = self._json_schemas[1]
+        return _fields(answer) if self.answers_object else (_field("result", answer, answer),)
+
+    @functools.cached_property
+    def described(self) -> FunctionSchema:
+        """The schema, for those who never see the Python code."""
+        return FunctionSchema(
+            input=self._json_schemas[0],
+            output=self._json_schemas[1],
             v2_inputs=tuple(field.v2 for field in self.inputs),
             v2_outputs=tuple(field.v2 for field in self.outputs),
-            media_types=_media_types(input_schema),
+            media_types=self._media_types,
         )
 
     def bind(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,13 +211,15 @@ def _resolve(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return definition if definition is not None else part
 
 
-def _media_types(schema: dict[str, Any]) -> tuple[str, ...]:
-    """Returns the content types of a body that is the one thing the function needs."""
-    properties = schema.get("properties", {})
-    media = [name for name, part in properties.items() if "x-edgefn-media" in part]
-    if len(media) != 1 or set(schema.get("required", ())) - set(media):
-        return ()
-    return tuple(properties[media[0]]["x-edgefn-media"])
+def _media(
+    parameters: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> tuple[str, tuple[str, ...]]:
+    """Returns the one image or sound that is all the function needs, and its content types."""
+    types = {name: media_types_of(annotation) for name, annotation in parameters.items()}
+    media = [name for name, content_types in types.items() if content_types]
+    if len(media) != 1 or parameters.keys() - defaults.keys() - set(media):
+        return "", ()
+    return media[0], types[media[0]]
 
 
 def _free_tensors(parameters: Mapping[str, Any]) -> dict[str, TensorType]:

@@ -17,6 +17,8 @@ from edgefn_runtime.manifest import NAME_PATTERN, FunctionSpec, Objective, Scale
 
 MODEL_SUFFIXES: Final = (".onnx", ".tflite")
 MAX_BATCH: Final = 1024
+_NAME: Final = re.compile(NAME_PATTERN)
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 OPTIONS: Final = (
     "name", "model", "deadline_ms", "min_accuracy", "tiers", "batch", "scale", "timeout_s",
     "requirements", "objective",
@@ -85,8 +87,8 @@ class _Declaration:
     def name(self, value: Any) -> str:
         name = self._name if value is None else value
         if value is None and not name.islower():
-            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        if not isinstance(name, str) or not re.match(NAME_PATTERN, name):
+            name = _HUMP.sub("_", name).lower()
+        if not isinstance(name, str) or not _NAME.match(name):
             self.refuse(
                 f"{name!r} cannot be a name in a URL; write name= with lower-case letters, digits, "
                 "- and _, a letter first, at most 63"

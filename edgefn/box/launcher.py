@@ -88,7 +88,7 @@ class Launcher:
             LaunchFailed: As `take` does.
         """
         await self._forkserver.up()
-        process = self._launch(revision)
+        process = self._launch(revision, trial=True)
         outcome = await asyncio.shield(process.started)
         if isinstance(outcome, Failed):
             await process.gone.wait()
@@ -145,7 +145,7 @@ class Launcher:
         for replica in self._processes:
             self._forkserver.kill(replica)
 
-    def _launch(self, revision: Revision) -> Process:
+    def _launch(self, revision: Revision, *, trial: bool = False) -> Process:
         if not self._forkserver.is_up:
             raise LaunchFailed("no replica can start: the forkserver is being restarted")
         number = next(self._numbers)
@@ -159,7 +159,7 @@ class Launcher:
         log = self._logs.of(revision.function)
         try:
             process, handover = Process.open(
-                replica, log, on_message=self._said, on_lost=self._hung_up
+                replica, log, trial=trial, on_message=self._said, on_lost=self._hung_up
             )
         except OSError as error:
             raise LaunchFailed(f"no replica of {revision.function} can start: {error}") from error

@@ -65,6 +65,7 @@ class Process:
         replica: Replica,
         log: FunctionLog,
         *,
+        trial: bool,
         on_message: Callable[[str, FromReplica], None],
         on_lost: Callable[[str], None],
     ) -> tuple[Self, Handover]:
@@ -73,6 +74,7 @@ class Process:
         Args:
             replica: Its socket's path says where the page goes, too.
             log: Where its output goes.
+            trial: Whether it is to announce its schema.
             on_message: Called with its id and what it says.
             on_lost: Called with its id when it closed its lifecycle socket.
 
@@ -89,7 +91,7 @@ class Process:
             read_fd, write_fd = os.pipe()
             undo.pop_all()
         config = replica.revision.replica_config(
-            replica=replica.id, socket=replica.socket, status=str(page_path)
+            replica=replica.id, socket=replica.socket, status=str(page_path), trial=trial
         )
         process = cls(
             replica=replica,

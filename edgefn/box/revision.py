@@ -35,7 +35,9 @@ class Revision:
         """What was declared."""
         return self.manifest.spec
 
-    def replica_config(self, *, replica: str, socket: str, status: str) -> ReplicaConfig:
+    def replica_config(
+        self, *, replica: str, socket: str, status: str, trial: bool
+    ) -> ReplicaConfig:
         """Returns what a replica of this revision is told."""
         manifest = self.manifest
         return ReplicaConfig(
@@ -52,4 +54,5 @@ class Revision:
             },
             socket=socket,
             status=status,
+            trial=trial,
         )

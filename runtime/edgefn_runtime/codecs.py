@@ -144,12 +144,11 @@ def _count_msgpack_containers(body: bytes) -> int:
 
 
 def _media_field(signature: Signature) -> str:
-    for field in signature.inputs:
-        if field.kind == "media":
-            return field.name
-    raise InvalidInput(
-        f"function {signature.name!r} takes no image or sound; send JSON or msgpack", path="$"
-    )
+    if not signature.media_field:
+        raise InvalidInput(
+            f"{signature.name!r} needs more than one image or sound; send JSON or msgpack", path="$"
+        )
+    return signature.media_field
 
 
 def _kind_of(value: Any) -> str:

@@ -49,6 +49,7 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
         socket: Path of the Unix socket to listen on.
         status: Path of the status page, already made by the box.
         queue_limit: Calls that may wait.
+        trial: Whether to announce the schema when ready; making it takes several ms of a start.
     """
 
     replica: str
@@ -62,6 +63,7 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
     socket: str
     status: str
     queue_limit: int = 1024
+    trial: bool = False
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
@@ -98,11 +100,11 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The function is loaded and its socket listens."""
+    """The function is loaded and its socket listens. `schema` is announced in a trial only."""
 
     boot_id: str
     spec: FunctionSpec
-    schema: FunctionSchema
+    schema: FunctionSchema | None
     load_s: float
 
 

@@ -10,7 +10,7 @@ import io
 import wave
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args
 
 import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -77,6 +77,18 @@ class _MediaType(ABC):
             "title": self.what,
             "x-edgefn-media": list(self.content_types),
         }
+
+
+def media_types_of(annotation: Any) -> tuple[str, ...]:
+    """Returns the content types of a parameter that is an image or a sound, else none."""
+    if annotation is Image:
+        return IMAGE_TYPES
+    if annotation is Audio:
+        return AUDIO_TYPES
+    for part in get_args(annotation)[1:]:
+        if isinstance(part, _MediaType):
+            return part.content_types
+    return ()
 
 
 class Image:

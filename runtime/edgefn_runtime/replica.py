@@ -137,7 +137,7 @@ class _Replica:
         return Ready(
             self._boot_id,
             self._servable.spec,
-            self._servable.signature.described,
+            self._servable.signature.described if self._config.trial else None,
             time.monotonic() - self._started_s,
         )
 

@@ -38,6 +38,10 @@ class Signature(Protocol):
         """The same for those who never see the Python code."""
 
     @property
+    def media_field(self) -> str:
+        """The parameter whose bytes alone are a whole call, or an empty string."""
+
+    @property
     def inputs(self) -> tuple[Field, ...]:
         """One a parameter, injected models left out."""
 

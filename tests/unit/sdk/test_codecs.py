@@ -95,7 +95,7 @@ def test_a_sound_alone_is_a_whole_call() -> None:
     _, _, reply = answer(loud, call(Content.MEDIA, body, accept=Content.JSON))
     assert reply == b"true"
     assert loud.signature.described.media_types[0] == "audio/wav"
-    assert "takes no image or sound" in str(refusal(keyword, call(Content.MEDIA, body)))
+    assert "needs more than one image or sound" in str(refusal(keyword, call(Content.MEDIA, body)))
 
 
 @pytest.mark.parametrize(

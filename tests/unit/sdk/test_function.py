@@ -318,3 +318,25 @@ def test_a_generic_folder_is_not_importable(name: str) -> None:
     """An installed edgefn does not claim names that belong to everyone."""
     probe = f"import importlib.util as u; raise SystemExit(u.find_spec({name!r}) is not None)"
     assert subprocess.run([sys.executable, "-I", "-c", probe], check=False).returncode == 0
+
+
+def test_a_type_without_a_json_form_is_refused_when_the_schema_is_made() -> None:
+    """What Python can check but no caller can send is a mistake of the declaration."""
+
+    @edge_function
+    def calls_back(callback: Callable[[int], int]) -> int:
+        return callback(1)
+
+    with pytest.raises(DeclarationError, match="has no JSON form, so nobody could call it"):
+        assert calls_back.signature.described
+
+
+def test_the_schema_is_made_only_when_it_is_asked_for() -> None:
+    """A replica that only answers calls does not pay for it."""
+
+    @edge_function
+    def quiet(x: int) -> int:
+        return x
+
+    assert quiet.signature.bind({"x": 1}) == {"x": 1}
+    assert "_json_schemas" not in vars(quiet.signature)
