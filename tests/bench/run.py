@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from box import deploy, plain_server, running_box
+from chart import draw
 from plain import load
 from rich.console import Console
 from rich.progress import Progress
@@ -247,7 +248,8 @@ def main() -> int:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{report['machine']['at'].replace(':', '')}.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    draw(report, path.with_suffix(".png"))
+    print(f"written to {path} and {path.with_suffix('.png').name}")
     return 0
 
 
