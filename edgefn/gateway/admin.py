@@ -86,7 +86,8 @@ async def _asked(gateway: Gateway, request: web.BaseRequest, timeout_s: float) -
     except ValueError as error:
         raise MalformedRequest(f"the query cannot be parsed: {error}") from error
     gateway.report()
-    answered = await gateway.box.ask(request.method, request.path, query, body, timeout_s)
+    method = "GET" if request.method == "HEAD" else request.method
+    answered = await gateway.box.ask(method, request.path, query, body, timeout_s)
     if answered.status >= 400:
         return _refused(request, answered.status, answered.body)
     head = f"Content-Type: {answered.content_type}\r\n"

@@ -9,7 +9,6 @@ most of them made once, and aiohttp's server is given what it asks of an answer:
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 
 from edgefn.errors import ErrorBody
 from edgefn.gateway.http_bytes import CONTENT_TYPES, answer_head, error_head
@@ -21,8 +20,11 @@ if TYPE_CHECKING:
 _JOIN_BYTES: Final = 64 * 1024  # larger bodies are not copied behind their head
 
 
-class Answer(web.StreamResponse):
+class Answer:
     """A whole answer.
+
+    It stands where aiohttp expects a `StreamResponse`, whose constructor alone costs more than all
+    of this.
 
     Args:
         status: HTTP status.
@@ -31,34 +33,35 @@ class Answer(web.StreamResponse):
         close: Whether the connection ends with it.
     """
 
+    __slots__ = ("_body", "_close", "_head", "_request", "status")
+
     def __init__(self, status: int, head: bytes, body: bytes, *, close: bool = False) -> None:
-        super().__init__(status=status)
+        self.status = status
         self._head = head
-        self._payload = body
+        self._body = body
         self._close = close
-        self._to: web.BaseRequest | None = None
+        self._request: web.BaseRequest | None = None
 
     @property
     def keep_alive(self) -> bool:
         """Whether another request may follow on the connection."""
         return not self._close
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+    async def prepare(self, request: web.BaseRequest) -> None:
         """Takes note of the request; called by aiohttp."""
-        self._to = request
+        self._request = request
         connection = cast("Connection", request.protocol)
         if not request.keep_alive or connection.draining:
             self._close = True
-        return None
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self) -> None:
         """Writes all of it; called by aiohttp.
 
         Raises:
             ConnectionResetError: The caller is gone.
         """
-        request = self._to
-        assert request is not None and not data
+        request = self._request
+        assert request is not None
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the caller is gone")
@@ -66,13 +69,13 @@ class Answer(web.StreamResponse):
             line = b"Connection: close\r\n"
         else:
             line = b"" if request.version >= (1, 1) else b"Connection: keep-alive\r\n"
-        head = answer_head(self.status, self._head, self._payload, line)
+        head = answer_head(self.status, self._head, self._body, line)
         if request.method == "HEAD":
             transport.write(head)
-        elif len(self._payload) < _JOIN_BYTES:
-            transport.write(head + self._payload)
+        elif len(self._body) < _JOIN_BYTES:
+            transport.write(head + self._body)
         else:
-            transport.writelines((head, self._payload))
+            transport.writelines((head, self._body))
         if request.protocol.writing_paused:
             await request.writer.drain()
 

@@ -1,6 +1,7 @@
 """The gateway's end of the control socket: what the box says, and what it is asked."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Final, cast
@@ -18,6 +19,7 @@ from edgefn.gateway.errors import Unavailable
 from edgefn_runtime.lifecycle import MessageReader, pack
 
 MAX_ASKS: Final = 64
+_CLOSE_TIMEOUT_S: Final = 1.0
 _MAX_UNREAD_BYTES: Final = 1024 * 1024
 
 
@@ -40,6 +42,7 @@ class BoxLink(asyncio.Protocol):
         self._reader = MessageReader(ToGateway)
         self._transport: asyncio.Transport | None = None
         self._asks: dict[int, asyncio.Future[Answered]] = {}
+        self._closed = asyncio.Event()
         self._last_ask = 0
 
     async def connect(self, control: socket.socket) -> None:
@@ -68,7 +71,16 @@ class BoxLink(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Called by the loop."""
         self._transport = None
+        self._closed.set()
         self._on_lost("the control socket was closed")
+
+    async def aclose(self) -> None:
+        """Closes the socket after what was told has left."""
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await self._closed.wait()
 
     def congested(self) -> bool:
         """Whether the box has not read what it was told before."""

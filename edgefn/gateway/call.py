@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+import msgspec
+
 from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.gateway.control import ReplicaRoute
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
@@ -17,7 +19,7 @@ _GIVE_UP_S: Final = GRACE_S / 2  # the rest is for the loop to come round and wr
 NO_DEADLINE_WAIT_S: Final = 30.0
 
 
-class PendingCall:
+class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     """A call that is not answered yet.
 
     Attributes:
@@ -30,68 +32,33 @@ class PendingCall:
         accept: How the answer is to be encoded (`wire.Content`).
         aux: See `wire.Call`.
         head: Msgpack of a `wire.CallHead`, or empty.
-        body: The caller's bytes.
         answered: Becomes the reply, or the error that is answered instead.
+        body: The caller's bytes.
         replica: What it was last sent to, or None.
         id: Its id on the connection to that replica.
         sent_s: When it was sent there.
         waited_s: Time that it waited for a replica to start.
+        tick: When it is given up, as `give_ups` counts.
         miss: If it is not answered in time, because of what: `queue`, `cold`, `compute`, `refused`.
     """
 
-    __slots__ = (
-        "accept",
-        "answered",
-        "aux",
-        "body",
-        "content",
-        "deadline_s",
-        "function",
-        "give_up_s",
-        "head",
-        "id",
-        "miss",
-        "read_s",
-        "replica",
-        "sent_s",
-        "timeout_s",
-        "waited_s",
-    )
-
-    def __init__(
-        self,
-        function: str,
-        *,
-        read_s: float,
-        budget_s: float | None,
-        timeout_s: float,
-        content: int,
-        accept: int,
-        aux: int,
-        head: bytes,
-        answered: asyncio.Future[Reply],
-    ) -> None:
-        self.function = function
-        self.read_s = read_s
-        self.timeout_s = timeout_s
-        self.deadline_s: float | None
-        if budget_s is None:
-            self.deadline_s = None
-            self.give_up_s = read_s + timeout_s + NO_DEADLINE_WAIT_S
-        else:
-            self.deadline_s = read_s + budget_s
-            self.give_up_s = self.deadline_s + _GIVE_UP_S
-        self.content = content
-        self.accept = accept
-        self.aux = aux
-        self.head = head
-        self.body = b""
-        self.answered = answered
-        self.replica: ReplicaRoute | None = None
-        self.id = 0
-        self.sent_s = 0.0
-        self.waited_s = 0.0
-        self.miss = "refused"
+    function: str
+    read_s: float
+    deadline_s: float | None
+    give_up_s: float
+    timeout_s: float
+    content: int
+    accept: int
+    aux: int
+    head: bytes
+    answered: asyncio.Future[Reply]
+    body: bytes = b""
+    replica: ReplicaRoute | None = None
+    id: int = 0
+    sent_s: float = 0.0
+    waited_s: float = 0.0
+    miss: str = "refused"
+    tick: int = 0
 
     def frame(self, now_s: float) -> bytes:
         """Returns the frame that sends it, with the budget that is left."""
@@ -100,7 +67,16 @@ class PendingCall:
         else:
             budget_us = max(0, int((self.deadline_s - now_s) * 1e6))
         return encode_call(
-            Call(self.id, self.content, self.accept, self.aux, budget_us, self.head, self.body)
+            Call(
+                self.id,
+                self.content,
+                self.accept,
+                self.aux,
+                budget_us,
+                self.head,
+                self.body,
+                int(now_s * 1e6),
+            )
         )
 
     def fail(self, error: EdgefnError) -> None:
@@ -124,3 +100,16 @@ class PendingCall:
             f"{self.function!r} did not answer within the deadline of {budget_ms:g} ms; the call "
             f"{where} when it passed"
         )
+
+
+def instants(read_s: float, budget_s: float | None, timeout_s: float) -> tuple[float | None, float]:
+    """Returns the deadline of a call and when to give it up.
+
+    Args:
+        read_s: When its head had been read.
+        budget_s: How long its caller waits, or None.
+        timeout_s: How long its function may run.
+    """
+    if budget_s is None:
+        return None, read_s + timeout_s + NO_DEADLINE_WAIT_S
+    return read_s + budget_s, read_s + budget_s + _GIVE_UP_S

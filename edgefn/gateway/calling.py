@@ -12,7 +12,7 @@ from aiohttp import web
 from edgefn.errors import EdgefnError, ErrorBody
 from edgefn.gateway.answer import Answer
 from edgefn.gateway.body import announced_bytes, read_body
-from edgefn.gateway.call import PendingCall
+from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import ReplicaError, RequestTimeout
 from edgefn.gateway.function import Function
@@ -56,7 +56,10 @@ async def answer_call(
         encoding = encoding_of(request.headers, function.route.schema)
         call = _read_head(gateway, request, function, encoding)
         held_bytes = gateway.body_memory.hold(length)
-        call.body = await _read_body(gateway, request, call, length)
+        if request.content.is_eof():
+            call.body = request.content.read_nowait()
+        else:
+            call.body = await _read_body(gateway, request, call, length)
         reply = await _reply(gateway, call)
         return _answer(gateway, function, call, reply, request)
     except EdgefnError as error:
@@ -78,11 +81,14 @@ def _read_head(
     check_min_accuracy(headers)
     connection = cast(Connection, request.protocol)
     connection.request_id = choose_request_id(headers.get(REQUEST_ID))
+    read_s, timeout_s = connection.read_s, spec.timeout_s
+    deadline_s, give_up_s = instants(read_s, budget_s(headers, spec.deadline_s), timeout_s)
     return PendingCall(
-        spec.name,
-        read_s=connection.read_s,
-        budget_s=budget_s(headers, spec.deadline_s),
-        timeout_s=spec.timeout_s,
+        function=spec.name,
+        read_s=read_s,
+        deadline_s=deadline_s,
+        give_up_s=give_up_s,
+        timeout_s=timeout_s,
         content=encoding.content,
         accept=encoding.accept,
         aux=encoding.aux,
@@ -94,8 +100,6 @@ def _read_head(
 async def _read_body(
     gateway: Gateway, request: web.BaseRequest, call: PendingCall, length: int
 ) -> bytes:
-    if request.content.is_eof():
-        return request.content.read_nowait()
     body_timeout_s = gateway.config.body_timeout_s
     left_s = call.give_up_s - time.monotonic()
     if left_s < body_timeout_s:
@@ -107,14 +111,14 @@ async def _read_body(
 async def _reply(gateway: Gateway, call: PendingCall) -> Reply:
     dispatcher = gateway.dispatcher
     dispatcher.submit(call)
-    timer = gateway.loop.call_later(call.give_up_s - time.monotonic(), dispatcher.give_up, call)
+    gateway.give_ups.watch(call)
     try:
         return await call.answered
     except asyncio.CancelledError:
         dispatcher.abandon(call)
         raise
     finally:
-        timer.cancel()
+        gateway.give_ups.unwatch(call)
 
 
 def _answer(
@@ -144,7 +148,7 @@ def _answer(
         f"X-Request-Id: {cast(Connection, request.protocol).request_id}\r\n"
         f"{_content_lines(reply.content, reply.aux)}"
     )
-    return Answer(200, head.encode("ascii"), reply.body)
+    return Answer(200, head.encode("ascii", "replace"), reply.body)
 
 
 @lru_cache(maxsize=256)

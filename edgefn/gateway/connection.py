@@ -7,7 +7,7 @@ times a second: no timer is started and stopped for each request.
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
@@ -21,8 +21,6 @@ from edgefn.gateway.statuses import Shape
 if TYPE_CHECKING:
     from edgefn.gateway.connections import Connections
 
-_GOODBYE_S = 2.0  # for the last bytes of a connection that is being closed
-
 
 class Connection(web.RequestHandler):
     """The server protocol of one connection.
@@ -34,12 +32,12 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_blocked_since_s",
-        "_closing_since_s",
         "_connections",
         "_discarding",
         "_head_since_s",
         "_quiet_since_s",
+        "_stuck_since_s",
+        "_unwritten_bytes",
         "_wire",
         "busy",
         "read_s",
@@ -52,8 +50,8 @@ class Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._discarding = False
         self._head_since_s = 0.0  # first byte of a head that is not complete
-        self._blocked_since_s = 0.0
-        self._closing_since_s = 0.0
+        self._stuck_since_s = 0.0
+        self._unwritten_bytes = 0
         self._quiet_since_s = 0.0
         self.busy = False
         self.read_s = 0.0
@@ -65,11 +63,10 @@ class Connection(web.RequestHandler):
         return self._connections.draining
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Counts the connection; called by the loop."""
+        """Called by the loop."""
         super().connection_made(transport)
         self._wire = self.transport
         self._quiet_since_s = time.monotonic()
-        self._connections.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forgets the connection; called by the loop."""
@@ -81,21 +78,11 @@ class Connection(web.RequestHandler):
         """Takes bytes, and notes when a head began; called by the loop."""
         if self._discarding:
             return
-        if not self.busy:
+        if data and not self.busy:  # aiohttp passes nothing to have its own buffer parsed
             self.read_s = time.monotonic()
             if not self._head_since_s:
                 self._head_since_s = self.read_s
         super().data_received(data)
-
-    def pause_writing(self) -> None:
-        """Notes that the caller does not read; called by the loop."""
-        self._blocked_since_s = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Notes that the caller reads again; called by the loop."""
-        self._blocked_since_s = 0.0
-        super().resume_writing()
 
     def begin(self) -> None:
         """Starts handling a request."""
@@ -123,18 +110,16 @@ class Connection(web.RequestHandler):
         wire = self._wire
         if wire is None:
             return
-        if wire.is_closing():
-            self._closing_since_s = self._closing_since_s or now_s
-            if now_s - self._closing_since_s > _GOODBYE_S:
-                wire.abort()
-        elif self._blocked_since_s and now_s - self._blocked_since_s > write_timeout_s:
+        if self._is_stuck(wire, now_s, write_timeout_s):
             wire.abort()
-        elif self._head_is_late(now_s, header_timeout_s):
+        elif not wire.is_closing() and self._head_is_late(now_s, header_timeout_s):
             self._refuse_slow_head(wire)
 
     def close_if_quiet(self, now_s: float, quiet_s: float) -> None:
         """Closes the connection if nothing was asked on it for so long."""
-        if not self.busy and not self._head_since_s and now_s - self._quiet_since_s > quiet_s:
+        if self._wire is None or self.busy or self._head_since_s:
+            return
+        if now_s - self._quiet_since_s > quiet_s:
             self.force_close()
 
     def handle_error(
@@ -150,7 +135,19 @@ class Connection(web.RequestHandler):
             body = MalformedRequest(f"the request is not valid HTTP: {told}").body()
         else:
             body = ErrorBody("internal", "")
-        return error_answer(body, make_request_id(), Shape.JSON, close=True)
+        answer = error_answer(body, make_request_id(), Shape.JSON, close=True)
+        return cast(web.StreamResponse, answer)
+
+    def _is_stuck(self, wire: asyncio.Transport, now_s: float, timeout_s: float) -> bool:
+        """Whether the caller has taken nothing of what is written for too long."""
+        unwritten_bytes = wire.get_write_buffer_size()
+        if unwritten_bytes < self._unwritten_bytes or not (unwritten_bytes or wire.is_closing()):
+            self._stuck_since_s = 0.0
+        self._unwritten_bytes = unwritten_bytes
+        if not (unwritten_bytes or wire.is_closing()):
+            return False
+        self._stuck_since_s = self._stuck_since_s or now_s
+        return now_s - self._stuck_since_s > timeout_s
 
     def _head_is_late(self, now_s: float, timeout_s: float) -> bool:
         since_s = self._head_since_s

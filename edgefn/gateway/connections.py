@@ -36,19 +36,17 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> None:
-        """Counts a connection."""
-        self._open.add(connection)
-
     def remove(self, connection: Connection) -> None:
         """Forgets a connection."""
         self._open.discard(connection)
 
-    def protocol(self, server: web.Server) -> asyncio.Protocol:
+    def protocol(self, server: "Server") -> asyncio.Protocol:
         """Returns the protocol of a new connection; beyond the limit, one that refuses it."""
         if len(self._open) >= self._config.max_connections:
             return _Refusal(self)
-        return server()
+        connection = server()
+        self._open.add(connection)  # now: many are accepted before the first is made
+        return connection
 
     def sweep(self, now_s: float) -> None:
         """Ends what has waited for too long."""

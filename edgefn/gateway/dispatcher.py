@@ -161,17 +161,18 @@ class Dispatcher:
 
     def replied(self, link: ReplicaLink, call: PendingCall | None, reply: Reply) -> None:
         """Hands a reply to the one who waits for it."""
-        if call is None:
-            return
+        replica = link.route.replica
         if self._silent:
-            self._silent.pop(link.route.replica, None)
-        self._router.observe(
-            time.monotonic(),
-            Answered(
-                link.route.replica, reply.service_us * 1e-6, reply.backlog_us * 1e-6, reply.batch
-            ),
+            self._silent.pop(replica, None)
+        answered = Answered(
+            replica,
+            reply.service_us * 1e-6,
+            reply.backlog_us * 1e-6,
+            reply.batch,
+            abandoned=call is None,
         )
-        if not call.answered.done():
+        self._router.observe(time.monotonic(), answered)
+        if call is not None and not call.answered.done():
             call.answered.set_result(reply)
 
     def suspect(self, link: ReplicaLink, why: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -15,10 +15,11 @@ from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, REQUEST_ID, accepted_co
 from edgefn.gateway.request_id import choose_request_id
 from edgefn.gateway.routes import resolve
 from edgefn.gateway.state import Gateway
-from edgefn.gateway.statuses import Shape, status_of
+from edgefn.gateway.statuses import Shape
 from edgefn_runtime.wire import Content
 
 _LOG = logging.getLogger(__name__)
+_DEADLINE_CODES: Final = frozenset({"deadline_exceeded", "deadline_unattainable"})
 
 
 def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer]]:
@@ -59,7 +60,7 @@ def _refuse(request: web.BaseRequest, error: ErrorBody) -> Answer:
         connection.discard_input()
     shape = _shape(request)
     head = b""
-    if status_of(error.code) == 504 and shape is not Shape.V2:
+    if error.code in _DEADLINE_CODES:
         head = b"Edgefn-Sla: missed\r\n"
     return error_answer(error, request_id, shape, head=head, close=unread)
 

@@ -65,7 +65,8 @@ class Process:
         ]
         try:
             await self._stop.wait()
-            if self._status == 0:
+            status = self._status
+            if status == 0:
                 listening.close()
                 await self._drain()
         finally:
@@ -73,8 +74,10 @@ class Process:
                 chore.cancel()
             self._report()
             gateway.uploads.close()
+            gateway.give_ups.close()
             await self._dispatcher.aclose()
-        return self._status
+            await self._box.aclose()
+        return status
 
     def _said(self, message: Routes | StopAccepting) -> None:
         if isinstance(message, Routes):

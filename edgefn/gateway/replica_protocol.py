@@ -11,8 +11,8 @@ from edgefn_runtime.wire import FrameReader, Hello, Reply
 class ReplicaProtocol(asyncio.Protocol):
     """Speaks the wire protocol over one connection, once.
 
-    Frames that are handed over in one turn of the loop leave in one write. While the replica does
-    not read, they are kept here, where their owner can take them back.
+    uvloop joins the frames that are written in one turn of the loop. While the replica does not
+    read, frames are kept here, where their owner can take them back.
 
     Args:
         on_reply: Told of each reply.
@@ -24,12 +24,10 @@ class ReplicaProtocol(asyncio.Protocol):
 
     def __init__(self, on_reply: Callable[[Reply], None]) -> None:
         loop = asyncio.get_running_loop()
-        self._loop = loop
         self._on_reply = on_reply
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._unsent: dict[int, bytes] = {}
-        self._scheduled = False
         self._paused = False
         self._why = ""
         self.greeted: asyncio.Future[Hello] = loop.create_future()
@@ -68,14 +66,16 @@ class ReplicaProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the loop."""
         self._paused = False
-        self._flush()
+        while self._unsent and not self._paused and self._transport is not None:
+            call_id = next(iter(self._unsent))
+            self._transport.write(self._unsent.pop(call_id))
 
     def send(self, call_id: int, frame: bytes) -> None:
-        """Sends a frame at the end of this turn of the loop, or when the replica reads again."""
-        self._unsent[call_id] = frame
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        """Sends the frame of a call, or keeps it until the replica reads again."""
+        if self._transport is None or self._paused:
+            self._unsent[call_id] = frame
+        else:
+            self._transport.write(frame)
 
     def take_back(self, call_id: int) -> bool:
         """Takes a frame back; returns False if it was written already."""
@@ -101,12 +101,3 @@ class ReplicaProtocol(asyncio.Protocol):
         if not isinstance(frame, Hello) or self.greeted.done():
             raise ProtocolError(f"a {type(frame).__name__.lower()} is not for a gateway")
         self.greeted.set_result(frame)
-
-    def _flush(self) -> None:
-        self._scheduled = False
-        if self._paused or self._transport is None or not self._unsent:
-            return
-        frames = self._unsent
-        self._unsent = {}
-        data = next(iter(frames.values())) if len(frames) == 1 else b"".join(frames.values())
-        self._transport.write(data)

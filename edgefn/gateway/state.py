@@ -9,6 +9,7 @@ from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.control import GatewayConfig
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.give_ups import GiveUps
 from edgefn.gateway.openapi import OpenApi
 from edgefn_runtime.wire import MAX_BODY_BYTES
 
@@ -23,6 +24,7 @@ class Gateway:
         dispatcher: Brings calls to replicas.
         box: Asks the box.
         report: Tells the box what was counted until now.
+        give_ups: Answers calls whose time is up.
         uploads: Takes blobs.
         body_memory: Bounds what large bodies hold.
         openapi: Describes the functions.
@@ -42,6 +44,7 @@ class Gateway:
         self.dispatcher = dispatcher
         self.box = box
         self.report = report
+        self.give_ups = GiveUps(dispatcher.give_up)
         self.uploads = BlobUploads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()

@@ -19,11 +19,24 @@ _RISE: Final = 0.2  # weight of a slower sample: one outlier must not refuse the
 _FALL: Final = 0.5  # weight of a faster one: hope costs little, the replica checks again
 
 
-def blend(estimate_s: float, sample_s: float) -> float:
-    """Returns an estimate moved towards a sample, faster down than up."""
-    if not estimate_s:
-        return sample_s
-    return estimate_s + (sample_s - estimate_s) * (_RISE if sample_s > estimate_s else _FALL)
+class ServiceTime:
+    """How long runs take, learned from what is reported.
+
+    Attributes:
+        run_s: Of one run, a whole batch; 0 while nothing is known.
+        each_s: The same divided by the calls of a batch: what one more call adds to the wait.
+    """
+
+    __slots__ = ("each_s", "run_s")
+
+    def __init__(self) -> None:
+        self.run_s = 0.0
+        self.each_s = 0.0
+
+    def learn(self, service_s: float, batch: int) -> None:
+        """Takes the time that one batch ran."""
+        self.run_s = _blend(self.run_s, service_s)
+        self.each_s = _blend(self.each_s, service_s / batch)
 
 
 class Endpoint:
@@ -31,11 +44,8 @@ class Endpoint:
 
     Attributes:
         name: Its id.
-        function: Whose calls it takes.
         send: The decision for it, made once.
         outstanding: Calls that were sent and are not answered.
-        run_s: Estimated time of one run, a whole batch.
-        each_s: The same divided by the calls of a batch: what one more call adds to the wait.
     """
 
     __slots__ = (
@@ -45,23 +55,19 @@ class Endpoint:
         "_quiet_since_s",
         "_reported_s",
         "_sent_since_report",
-        "each_s",
-        "function",
+        "_own",
+        "_siblings",
         "name",
         "outstanding",
-        "run_s",
         "send",
     )
 
-    def __init__(
-        self, name: str, function: str, now_s: float, *, run_s: float, each_s: float
-    ) -> None:
+    def __init__(self, name: str, siblings: ServiceTime, now_s: float) -> None:
         self.name = name
-        self.function = function
         self.send = Send(endpoint=name)
         self.outstanding = 0
-        self.run_s = run_s
-        self.each_s = each_s
+        self._own = ServiceTime()
+        self._siblings = siblings  # what it is taken for until it has answered
         self._backlog_s = 0.0
         self._reported_s = now_s
         self._sent_since_report = 0
@@ -71,16 +77,16 @@ class Endpoint:
 
     def predicted_s(self, now_s: float) -> float:
         """Returns how long a call sent now would take to be answered."""
-        if self.outstanding:
-            run_s, each_s = self.run_s, self.each_s
-        else:
-            weight = 0.5 ** ((now_s - self._quiet_since_s) / HALF_LIFE_S)
-            run_s, each_s = self.run_s * weight, self.each_s * weight
+        known = self._own if self._own.run_s else self._siblings
+        run_s, each_s = known.run_s, known.each_s
+        if not self.outstanding:
+            weight = _weight(now_s - self._quiet_since_s)
+            run_s, each_s = run_s * weight, each_s * weight
         told_s = self._backlog_s - (now_s - self._reported_s) + self._sent_since_report * each_s
         own_s = self.outstanding * each_s
         wait_s = told_s if told_s > own_s else own_s
         if self._late_s:
-            wait_s += self._late_s * 0.5 ** ((now_s - self._late_since_s) / HALF_LIFE_S)
+            wait_s += self._lateness_s(now_s)
         return wait_s + run_s
 
     def assign(self) -> None:
@@ -88,28 +94,45 @@ class Endpoint:
         self.outstanding += 1
         self._sent_since_report += 1
 
-    def answered(self, now_s: float, service_s: float, backlog_s: float, batch: int) -> None:
-        """Counts an answer and takes its load report."""
-        self._leave(now_s)
-        self._backlog_s = backlog_s
-        self._reported_s = now_s
-        self._sent_since_report = 0
-        self._late_s = 0.0
-        if batch:
-            self.run_s = blend(self.run_s, service_s)
-            self.each_s = blend(self.each_s, service_s / batch)
-
-    def abandoned(self, now_s: float, overdue_s: float) -> None:
-        """Counts a call that no one waits for. An overdue one says that the endpoint is slower
-        than was predicted, although it said nothing."""
-        self._leave(now_s)
-        if overdue_s:
-            self._late_s = max(self._late_s, overdue_s)
-            self._late_since_s = now_s
-
-    def _leave(self, now_s: float) -> None:
+    def leave(self, now_s: float) -> None:
+        """Counts one call less."""
         if self.outstanding > 1:
             self.outstanding -= 1
         else:  # already 0 only for answers to calls from before a reconnection
             self.outstanding = 0
             self._quiet_since_s = now_s
+        if self._sent_since_report > self.outstanding:
+            self._sent_since_report = self.outstanding
+
+    def report(self, now_s: float, service_s: float, backlog_s: float, batch: int) -> None:
+        """Takes the load report of an answer."""
+        self._backlog_s = backlog_s
+        self._reported_s = now_s
+        self._sent_since_report = 0
+        self._late_s = 0.0
+        if batch:
+            self._own.learn(service_s, batch)
+            self._siblings.learn(service_s, batch)
+
+    def abandoned(self, now_s: float, overdue_s: float) -> None:
+        """Counts a call that no one waits for any more.
+
+        An overdue one says that the endpoint is slower than predicted, although it said nothing.
+        """
+        self.leave(now_s)
+        if overdue_s:
+            self._late_s = max(self._lateness_s(now_s), overdue_s)
+            self._late_since_s = now_s
+
+    def _lateness_s(self, now_s: float) -> float:
+        return self._late_s * _weight(now_s - self._late_since_s)
+
+
+def _weight(age_s: float) -> float:
+    return float(0.5 ** (age_s / HALF_LIFE_S))
+
+
+def _blend(estimate_s: float, sample_s: float) -> float:
+    if not estimate_s:
+        return sample_s
+    return estimate_s + (sample_s - estimate_s) * (_RISE if sample_s > estimate_s else _FALL)

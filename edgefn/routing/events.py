@@ -40,19 +40,21 @@ class Disconnected(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """An endpoint answered one of the calls that were sent to it, with its load report.
+    """An endpoint answered a call that was sent to it, with its load report.
 
     Attributes:
         endpoint: Which one.
         service_s: Time that the call's batch ran.
         backlog_s: Estimated time of the work that still waits there.
         batch: Calls in that batch; 0 if the call never ran.
+        abandoned: Whether the call was abandoned before.
     """
 
     endpoint: str
     service_s: float
     backlog_s: float
     batch: int
+    abandoned: bool = False
 
 
 class Abandoned(msgspec.Struct, frozen=True):

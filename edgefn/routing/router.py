@@ -15,7 +15,7 @@ from typing import Final
 
 from edgefn.errors import DeadlineUnattainable, NotDeployed, Quarantined, QueueFull
 from edgefn.routing.decisions import Decision, Demand, Refuse, Wait
-from edgefn.routing.endpoint import Endpoint, blend
+from edgefn.routing.endpoint import Endpoint, ServiceTime
 from edgefn.routing.events import (
     Abandoned,
     Answered,
@@ -36,17 +36,16 @@ _WAIT: Final = Wait()
 class _Function:
     """One deployed function and its connected endpoints."""
 
-    __slots__ = ("deployment", "each_s", "endpoints", "run_s")
+    __slots__ = ("deployment", "endpoints", "service")
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.endpoints: list[Endpoint] = []
-        self.run_s = 0.0  # what an endpoint is taken for that has not answered yet
-        self.each_s = 0.0
+        self.service = ServiceTime()
 
     def replace(self, deployment: Deployment) -> None:
         if deployment.revision != self.deployment.revision:
-            self.run_s = self.each_s = 0.0
+            self.service = ServiceTime()
         self.deployment = deployment
         self.endpoints = [one for one in self.endpoints if one.name in deployment.endpoints]
 
@@ -88,7 +87,9 @@ class Router:
         best, least_s = None, inf
         for endpoint in function.endpoints:
             predicted_s = endpoint.predicted_s(now_s)
-            if predicted_s < least_s and endpoint.outstanding < self._max_outstanding:
+            if predicted_s > least_s or endpoint.outstanding >= self._max_outstanding:
+                continue
+            if best is None or predicted_s < least_s or endpoint.outstanding < best.outstanding:
                 best, least_s = endpoint, predicted_s
         if best is None:
             return self._without_room(now_s, function, budget_s)
@@ -102,7 +103,9 @@ class Router:
         if type(event) is Answered:
             endpoint = self._endpoints.get(event.endpoint)
             if endpoint is not None:
-                self._learn(now_s, endpoint, event)
+                if not event.abandoned:
+                    endpoint.leave(now_s)
+                endpoint.report(now_s, event.service_s, event.backlog_s, event.batch)
         elif isinstance(event, Abandoned):
             endpoint = self._endpoints.get(event.endpoint)
             if endpoint is not None:
@@ -113,11 +116,6 @@ class Router:
             self._disconnect(event.endpoint)
         elif isinstance(event, TableChanged):
             self._replace_table(event.deployments)
-
-    def outstanding(self, function: str) -> dict[str, int]:
-        """Returns how many calls each connected endpoint of a function holds."""
-        known = self._functions.get(function)
-        return {one.name: one.outstanding for one in known.endpoints} if known else {}
 
     def _without_room(self, now_s: float, function: _Function, budget_s: float) -> Decision:
         name = function.deployment.name
@@ -142,24 +140,11 @@ class Router:
             )
         return _WAIT
 
-    def _learn(self, now_s: float, endpoint: Endpoint, event: Answered) -> None:
-        endpoint.answered(now_s, event.service_s, event.backlog_s, event.batch)
-        if event.batch:
-            function = self._functions_of[endpoint.name]
-            function.run_s = blend(function.run_s, event.service_s)
-            function.each_s = blend(function.each_s, event.service_s / event.batch)
-
     def _connect(self, now_s: float, name: str) -> None:
         function = self._functions_of.get(name)
         if function is None or name in self._endpoints:
             return
-        endpoint = Endpoint(
-            name,
-            function.deployment.name,
-            now_s,
-            run_s=function.run_s,
-            each_s=function.each_s,
-        )
+        endpoint = Endpoint(name, function.service, now_s)
         self._endpoints[name] = endpoint
         function.add(endpoint)
 

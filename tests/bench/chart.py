@@ -23,7 +23,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
     _bars(latencies, report["loads"], 1, "p50_ms", "p50 in ms, 1 connection (less is better)")
     machine = report["machine"]
     figure.suptitle(f"diagnosis on {machine['cores']} cores, load generator on the same ones")
-    rates.legend(frameon=False)
+    handles, labels = rates.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -29,8 +29,6 @@ from edgefn.gateway.control import (
     Routes,
     Started,
     StopAccepting,
-    Suspect,
-    Wake,
 )
 from edgefn_runtime.errors import ErrorBody
 from edgefn_runtime.lifecycle import MessageReader, pack
@@ -86,7 +84,9 @@ class FakeReplica(asyncio.Protocol):
         what = order.get("do")
         if what == "silence":
             return
-        if what == "die":
+        if what == "stall":
+            self.transport.pause_reading()
+        elif what == "die":
             self.transport.abort()
         elif what == "garble":
             self.transport.write(b"\x05\x00\x00\x00\xee....")
@@ -130,6 +130,8 @@ class Site:
         self.replicas: dict[str, FakeReplica] = {}
         self.servers: dict[str, asyncio.Server] = {}
         self.version = 0
+        self.sockets = 0
+        self.usual = False
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -194,7 +196,8 @@ class Site:
         return next(message for message in self.heard(kind) if check(message))
 
     def start_replica(self, name: str, function: str = "echo") -> ReplicaRoute:
-        path = self.folder / f"{name}.sock"
+        self.sockets += 1
+        path = self.folder / f"{self.sockets}.sock"
 
         def connected() -> FakeReplica:
             self.replicas[name] = FakeReplica(self, name, function)
@@ -219,6 +222,32 @@ class Site:
         wanted = {replica.replica for one in functions for replica in one.replicas}
         self.wait_until(lambda: wanted <= self.replicas.keys())
         self.wait_until(lambda: wanted <= self.in_reports())
+
+    def route_usual(self) -> None:
+        """Deploys `echo` with one replica, `r1`, unless that is so already."""
+        if not self.usual:
+            self.reset()
+            replica = self.start_replica("r1")
+            self.route(make_function(replica, schema={"media_types": ("audio/wav",)}))
+            self.usual = True
+
+    def reset(self) -> None:
+        """Removes all functions and replicas, and forgets what was said."""
+        self.usual = False
+        self.route()
+        self.run(self._end_replicas())
+        self.replicas.clear()
+        self.servers.clear()
+        with self.said:
+            self.messages.clear()
+        self.asks.clear()
+
+    async def _end_replicas(self) -> None:
+        for server in self.servers.values():
+            server.close()
+        for replica in self.replicas.values():
+            if replica.transport is not None:
+                replica.transport.abort()
 
     def in_reports(self) -> set[str]:
         self.request("GET", "/metrics")
@@ -269,11 +298,7 @@ class Site:
     def close(self) -> None:
         async def end() -> None:
             self.box.close()
-            for server in self.servers.values():
-                server.close()
-            for replica in self.replicas.values():
-                if replica.transport is not None:
-                    replica.transport.abort()
+            await self._end_replicas()
 
         self.run(end())
         try:
@@ -314,15 +339,28 @@ def make_function(*replicas: ReplicaRoute, name: str = "echo", **changes: Any) -
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One gateway for a whole module, with one function of one replica."""
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One gateway for a whole module."""
     one = Site(tmp_path_factory.mktemp("site"), header_timeout_s=0.5, body_timeout_s=0.5)
     try:
         one.wait_for(Started)
-        one.route(make_function(one.start_replica("r1"), schema={"media_types": ("audio/wav",)}))
         yield one
     finally:
         one.close()
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The module's gateway, with one function of one replica."""
+    shared_site.route_usual()
+    return shared_site
+
+
+@pytest.fixture
+def empty_site(shared_site: Site) -> Site:
+    """The module's gateway, with nothing deployed."""
+    shared_site.reset()
+    return shared_site
 
 
 @pytest.fixture
@@ -346,9 +384,3 @@ def start_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 def function_route() -> Callable[..., FunctionRoute]:
     """Makes routes of functions."""
     return make_function
-
-
-@pytest.fixture(scope="session")
-def told() -> dict[str, type]:
-    """What a gateway says, by name."""
-    return {"wake": Wake, "suspect": Suspect, "report": Report}

@@ -150,6 +150,15 @@ def test_head_and_http_1_0_are_answered(site):
             assert b"Connection: keep-alive\r\n" in sock.recv(65536)
 
 
+def test_an_upgrade_is_not_taken_up(site):
+    """A caller that would rather speak something else is answered in HTTP."""
+    answer = site.raw(
+        GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_a_caller_who_expects_it_is_told_to_continue(site):
     """`Expect: 100-continue` gets 100 before the body, and no 100 if the head is refused."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as sock:
@@ -205,9 +214,16 @@ def test_thousands_of_half_open_heads_are_gone_after_their_time(start_site):
             assert sock.recv(1) == b""
 
 
-def test_connections_beyond_the_limit_are_refused(start_site):
-    """The limit is told with 503 and Retry-After, and room is made when others leave."""
-    site = start_site(max_connections=8)
+def test_tight_limits_are_kept(start_site, function_route):
+    """Connections too many, idle ones, and those that do not read are refused or ended."""
+    site = start_site(max_connections=8, idle_timeout_s=0.6, body_timeout_s=0.5)
+    site.route(function_route(site.start_replica("r1")))
+    _refuses_connections_beyond_the_limit(site)
+    _ends_idle_connections(site)
+    _cuts_off_callers_who_do_not_read(site)
+
+
+def _refuses_connections_beyond_the_limit(site) -> None:
     held = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(8)]
     try:
         for sock in held:
@@ -224,19 +240,14 @@ def test_connections_beyond_the_limit_are_refused(start_site):
     )
 
 
-def test_idle_connections_are_closed(start_site):
-    """A connection on which nothing is asked ends after the idle time."""
-    site = start_site(idle_timeout_s=0.3)
+def _ends_idle_connections(site) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as sock:
         sock.sendall(GET + b"\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert sock.recv(1) == b""
 
 
-def test_a_caller_who_does_not_read_is_cut_off(start_site, function_route):
-    """Answers that no one takes do not hold a connection for ever."""
-    site = start_site(body_timeout_s=0.5)
-    site.route(function_route(site.start_replica("r1")))
+def _cuts_off_callers_who_do_not_read(site) -> None:
     body = b'"' + b"x" * 8_000_000 + b'"'
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -10,9 +10,9 @@ from edgefn.gateway.control import Report, Suspect, Wake
 from edgefn_runtime.manifest import Scale
 
 
-def test_a_call_waits_for_its_first_replica(start_site, function_route):
+def test_a_call_waits_for_its_first_replica(empty_site, function_route):
     """The box is woken at once, and the call is answered when a replica is there."""
-    site = start_site()
+    site = empty_site
     site.route(function_route())
     answers = []
     caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
@@ -30,9 +30,9 @@ def test_a_call_waits_for_its_first_replica(start_site, function_route):
     assert sum(one.cold_starts for one in reports) == 1
 
 
-def test_a_call_that_waits_in_vain_is_answered_at_its_deadline(start_site, function_route):
+def test_a_call_that_waits_in_vain_is_answered_at_its_deadline(empty_site, function_route):
     """No replica within the deadline is 504, counted as a cold miss."""
-    site = start_site()
+    site = empty_site
     site.route(function_route())
     began = time.monotonic()
     status, headers, body = site.call({"x": 1}, Edgefn_Deadline_Ms="150")
@@ -44,9 +44,9 @@ def test_a_call_that_waits_in_vain_is_answered_at_its_deadline(start_site, funct
     assert sum(one.misses.get("cold", 0) for one in reports) == 1
 
 
-def test_a_hopeless_start_is_refused_at_once_and_made_all_the_same(start_site, function_route):
+def test_a_hopeless_start_is_refused_at_once_and_made_all_the_same(empty_site, function_route):
     """A call that cannot outlast the start gets 504 immediately; the replica is started."""
-    site = start_site()
+    site = empty_site
     site.route(function_route(load_s=5.0))
     began = time.monotonic()
     status, _, body = site.call({"x": 1}, Edgefn_Deadline_Ms="500")
@@ -55,9 +55,9 @@ def test_a_hopeless_start_is_refused_at_once_and_made_all_the_same(start_site, f
     site.wait_for(Wake)
 
 
-def test_a_quarantine_fails_those_who_wait_and_those_who_come(start_site, function_route):
+def test_a_quarantine_fails_those_who_wait_and_those_who_come(empty_site, function_route):
     """Callers are told why, with 503, and are asked to come back later."""
-    site = start_site()
+    site = empty_site
     site.route(function_route())
     answers = []
     caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
@@ -71,9 +71,9 @@ def test_a_quarantine_fails_those_who_wait_and_those_who_come(start_site, functi
         assert headers["Retry-After"] == "60"
 
 
-def test_a_removed_function_fails_those_who_wait(start_site, function_route):
+def test_a_removed_function_fails_those_who_wait(empty_site, function_route):
     """A function that goes away answers its waiting callers with 404."""
-    site = start_site()
+    site = empty_site
     site.route(function_route())
     answers = []
     caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
@@ -103,9 +103,9 @@ def test_readiness_waits_for_routes_and_replicas(start_site, function_route):
     assert site.request("GET", "/readyz")[0] == 200  # it may start with its first call
 
 
-def test_an_update_loses_no_call(start_site, function_route):
+def test_an_update_loses_no_call(empty_site, function_route):
     """Calls that the old replica holds are answered by it; it is left when they are."""
-    site = start_site()
+    site = empty_site
     site.route(function_route(site.start_replica("r1")))
     answers = []
     caller = threading.Thread(target=lambda: answers.append(site.call({"do": "late", "s": 0.4})))
@@ -121,9 +121,40 @@ def test_an_update_loses_no_call(start_site, function_route):
     assert not site.heard(Suspect)
 
 
-def test_two_replicas_share_the_work(start_site, function_route):
+def test_calls_that_never_left_go_to_another_replica(empty_site, function_route):
+    """Of a replica that stops reading and dies, only those calls fail that were written to it."""
+    site = empty_site
+    first = site.start_replica("r1")
+    site.route(function_route(first))
+    answers: list[int] = []
+    big = b'"' + b"x" * 4_000_000 + b'"'
+
+    def call(body: bytes) -> None:
+        answers.append(site.call(body, Edgefn_Deadline_Ms="8000")[0])
+
+    callers = [threading.Thread(target=call, args=(b'{"do": "stall"}',))]
+    callers[0].start()
+    site.wait_until(lambda: bool(site.replicas["r1"].calls))
+    for count in range(2, 6):  # the first of these fills the socket, and is half written
+        callers.append(threading.Thread(target=call, args=(big,)))
+        callers[-1].start()
+        site.wait_until(lambda wanted=count: _held(site, "r1") == wanted)
+    site.route(function_route(first, site.start_replica("r2")))
+    site.stop_replica("r1")
+    for caller in callers:
+        caller.join(10)
+    assert sorted(answers) == [200, 200, 200, 502, 502]
+    assert [call.body for call in site.replicas["r2"].calls] == [big] * 3
+
+
+def _held(site, replica: str) -> int:
+    functions = [one for report in site.heard(Report) for one in report.functions]
+    return functions[-1].replicas.get(replica, 0) if functions else 0
+
+
+def test_two_replicas_share_the_work(empty_site, function_route):
     """Calls that come while one replica is busy go to the other one."""
-    site = start_site()
+    site = empty_site
     routes = [site.start_replica(name) for name in ("r1", "r2")]
     site.route(function_route(*routes))
     for _ in range(4):

@@ -8,7 +8,7 @@ import pytest
 
 from edgefn.errors import QueueFull
 from edgefn.gateway.body import BodyMemory
-from edgefn.gateway.call import NO_DEADLINE_WAIT_S, PendingCall
+from edgefn.gateway.call import NO_DEADLINE_WAIT_S, PendingCall, instants
 from edgefn.gateway.control import LATENCY_EDGES_S, FunctionRoute
 from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.function import MAX_WAITING, Function
@@ -36,7 +36,11 @@ def make_call(**changes: Any) -> PendingCall:
     }
     loop = settings["answered"].get_loop()
     loop.close()
-    return PendingCall("f", **{**settings, **changes})
+    settings |= changes
+    deadline_s, give_up_s = instants(
+        settings["read_s"], settings.pop("budget_s"), settings["timeout_s"]
+    )
+    return PendingCall(function="f", deadline_s=deadline_s, give_up_s=give_up_s, **settings)
 
 
 def reply(queue_us: int = 100, service_us: int = 2000) -> Reply:
