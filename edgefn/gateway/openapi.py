@@ -16,6 +16,7 @@ import msgspec
 from edgefn import __version__
 from edgefn.gateway.control import FunctionRoute
 from edgefn.gateway.statuses import STATUSES
+from edgefn_runtime.manifest import FunctionSpec
 
 _MAPS_OF_SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _DEFINITIONS: Final = frozenset({"$defs", "definitions"})
@@ -151,7 +152,7 @@ def _function_path(route: FunctionRoute) -> dict[str, Any]:
     post = {
         "operationId": f"call_{name}",
         "summary": route.spec.doc.partition("\n")[0],
-        "description": route.spec.doc,
+        "description": f"{route.spec.doc}\n\n{_deadline_text(route.spec)}".strip(),
         "parameters": [{"$ref": f"#/components/parameters/{one}"} for one in _parameters()],
         "requestBody": {"required": True, "content": content},
         "responses": {
@@ -165,6 +166,19 @@ def _function_path(route: FunctionRoute) -> dict[str, Any]:
     get = _get(f"describe_{name}", f"What {route.name} takes and gives.")
     get["responses"]["404"] = {"$ref": "#/components/responses/404"}
     return {"post": post, "get": get}
+
+
+def _deadline_text(spec: FunctionSpec) -> str:
+    """Returns what is said of the deadline, which is no parameter of the document.
+
+    Tools that try out parameters would find that a microsecond is too short, and that the 504
+    which says so is a server's error.
+    """
+    usual = "none" if spec.deadline_s is None else f"{spec.deadline_s * 1000:g}"
+    return (
+        "The request header Edgefn-Deadline-Ms says within how many milliseconds the answer is "
+        f"wanted (default: {usual}); what cannot be answered in time is refused with 504."
+    )
 
 
 def _result(name: str) -> dict[str, Any]:
@@ -222,11 +236,6 @@ def _parameters() -> dict[str, Any]:
         return {"name": name, "in": "header", "description": text, "schema": schema}
 
     return {
-        "deadline": header(
-            "Edgefn-Deadline-Ms",
-            "Milliseconds within which the answer is wanted.",
-            {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400_000},
-        ),
         "accuracy": header(
             "Edgefn-Min-Accuracy",
             "Accuracy below which no variant may answer.",

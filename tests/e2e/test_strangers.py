@@ -73,7 +73,7 @@ def test_schemathesis_finds_no_server_error(url: str, tmp_path: Path) -> None:
         [
             "schemathesis", "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
             "--max-examples", "40", "--seed", "1", "--phases", "examples,coverage,fuzzing",
-            "--suppress-health-check", "all", "--no-color",
+            "--suppress-health-check", "all", "--no-color", "-H", "Edgefn-Deadline-Ms: 60000",
         ],
         capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
