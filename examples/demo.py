@@ -64,19 +64,15 @@ def call_sample(client: Client, name: str, sample: Path) -> Answer:
 
 
 def shorten(value: Any) -> str:
-    """Returns an answer in one line or two."""
-    text = json.dumps(_rounded(value), ensure_ascii=False)
-    return text if len(text) <= 160 else text[:157] + "..."
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
+    """Returns an answer in one line: its plain parts, and dots for what is nested."""
+    if not isinstance(value, dict):
+        return str(value)
+    plain = {key: part for key, part in value.items() if not isinstance(part, dict | list)}
+    parts = [
+        f"{key} {part:.3f}" if isinstance(part, float) else f"{key} {part}"
+        for key, part in plain.items()
+    ]
+    return ", ".join(parts) + (", ..." if len(plain) < len(value) else "")
 
 
 def call_all(url: str) -> None:
