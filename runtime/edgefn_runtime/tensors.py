@@ -31,6 +31,7 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
         "float16", "float32", "float64",
     )
 }  # fmt: skip
+_NUMBERS: Final = {int, float, bool}
 V2_DATATYPES: Final = {
     "bool": "BOOL", "int8": "INT8", "int16": "INT16", "int32": "INT32", "int64": "INT64",
     "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
@@ -39,11 +40,17 @@ V2_DATATYPES: Final = {
 DTYPE_OF_V2: Final = {datatype: name for name, datatype in V2_DATATYPES.items()}
 
 
+# A caller's shape, bounded before anything is multiplied.
+Dimensions = Annotated[
+    tuple[Annotated[int, msgspec.Meta(ge=0, le=2**40)], ...], msgspec.Meta(max_length=MAX_RANK)
+]
+
+
 class TypedTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An array in a body, with its dtype and shape beside its data."""
 
     dtype: str
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    shape: Dimensions
     data: Any
 
 
@@ -56,17 +63,15 @@ def array_from_bytes(dtype: str, shape: tuple[int, ...], data: bytes) -> Array:
 
     Args:
         dtype: One of `DTYPES`.
-        shape: Its dimensions.
+        shape: Its dimensions, within the bounds of `Dimensions`.
         data: Little-endian, row-major.
 
     Raises:
-        PydanticCustomError: Unknown dtype, too many dimensions, or a byte count that does not fit.
+        PydanticCustomError: Unknown dtype, or a byte count that does not fit.
     """
     kind = DTYPES.get(dtype)
     if kind is None:
         _refuse(f"unknown dtype {dtype!r}; one of {', '.join(DTYPES)} was expected")
-    if len(shape) > MAX_RANK:
-        _refuse(f"{len(shape)} dimensions; at most {MAX_RANK} are allowed")
     expected_bytes = math.prod(shape) * kind.itemsize
     if len(data) != expected_bytes:
         _refuse(
@@ -98,7 +103,7 @@ def array_from_typed(value: Mapping[str, Any]) -> Array:
     kind = DTYPES.get(typed.dtype)
     if kind is None:
         _refuse(f"unknown dtype {typed.dtype!r}; one of {', '.join(DTYPES)} was expected")
-    if len(data) != math.prod(typed.shape) or len(typed.shape) > MAX_RANK:
+    if len(data) != math.prod(typed.shape):
         _refuse(f"{list(typed.shape)} takes {math.prod(typed.shape)} numbers, but {len(data)} came")
     return array_from_lists(data, kind).reshape(typed.shape)
 
@@ -110,6 +115,7 @@ def array_from_lists(value: Any, kind: np.dtype[Any]) -> Array:
         PydanticCustomError: Something in it is no number, the lists are ragged, or a number does
             not fit the dtype.
     """
+    _check_leaves(value, kind)
     try:
         array = np.array(value)
     except (ValueError, OverflowError) as error:
@@ -117,7 +123,7 @@ def array_from_lists(value: Any, kind: np.dtype[Any]) -> Array:
     if array.size == 0:
         return np.empty(array.shape, kind)
     if array.dtype.kind not in "biuf":
-        _refuse(f"expected numbers of {kind.name}, got {_first_stranger(value)}")
+        _refuse(f"expected numbers of {kind.name}, got one beyond 64 bits")
     if (array.dtype.kind == "b") != (kind.kind == "b"):
         _refuse(f"expected {kind.name}, got {'booleans' if array.dtype.kind == 'b' else 'numbers'}")
     if kind.kind in "iu":
@@ -129,6 +135,24 @@ def array_from_lists(value: Any, kind: np.dtype[Any]) -> Array:
     return converted
 
 
+def _check_leaves(value: Any, kind: np.dtype[Any]) -> None:
+    """Refuses what is no number before numpy sees it.
+
+    One long string among ten thousand numbers would become ten thousand strings of its length.
+    """
+    if not isinstance(value, list):
+        return
+    types = set(map(type, value))
+    if types == {list}:
+        for inner in value:
+            _check_leaves(inner, kind)
+    elif not types <= _NUMBERS:
+        if list in types and types - {list} <= _NUMBERS:
+            _refuse("its lists have different lengths: numbers stand beside lists")
+        stranger = next(item for item in value if type(item) not in {*_NUMBERS, list})
+        _refuse(f"expected numbers of {kind.name}, got {stranger!r:.40}")
+
+
 def _check_integers(array: Array, kind: np.dtype[Any]) -> None:
     if array.dtype.kind == "f" and not (array == np.floor(array)).all():
         _refuse(f"expected whole numbers of {kind.name}, got a fraction")
@@ -136,12 +160,6 @@ def _check_integers(array: Array, kind: np.dtype[Any]) -> None:
     low, high = array.min(), array.max()
     if low < limits.min or high > limits.max:
         _refuse(f"{low if low < limits.min else high} does not fit {kind.name}")
-
-
-def _first_stranger(value: Any) -> str:
-    while isinstance(value, list) and value:
-        value = next((item for item in value if not isinstance(item, int | float)), value[0])
-    return f"{value!r:.40}" if not isinstance(value, int | float) else "a number beyond 64 bits"
 
 
 class TensorType:

@@ -8,24 +8,23 @@ Source: the protocol's specification at github.com/kserve/open-inference-protoco
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 from pydantic_core import PydanticCustomError
 
 from edgefn_runtime.errors import InvalidInput
+from edgefn_runtime.limits import decode_json
 from edgefn_runtime.servable import Field, Signature
 from edgefn_runtime.tensors import (
     DTYPE_OF_V2,
     DTYPES,
-    V2_DATATYPES,
     Array,
+    Dimensions,
     array_from_bytes,
     array_from_lists,
 )
-
-Dimensions = tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
 
 
 class _InputTensor(msgspec.Struct):
@@ -41,14 +40,14 @@ class _OutputRequest(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-class _Request(msgspec.Struct):
-    inputs: list[_InputTensor]
-
-
 class _Wanted(msgspec.Struct):
     id: str = ""
     parameters: dict[str, Any] = {}
-    outputs: list[_OutputRequest] | None = None
+    outputs: list[_OutputRequest] = []
+
+
+class _Request(_Wanted, kw_only=True):
+    inputs: list[_InputTensor]
 
 
 def decode(body: bytes, json_bytes: int, signature: Signature) -> dict[str, Any]:
@@ -63,10 +62,8 @@ def decode(body: bytes, json_bytes: int, signature: Signature) -> dict[str, Any]
         InvalidInput: It is not such a request, or a tensor has a wrong type or size.
     """
     head, tail = (body[:json_bytes], body[json_bytes:]) if json_bytes else (body, b"")
-    try:
-        request = msgspec.json.decode(head, type=_Request)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"not a V2 inference request: {error}", path="$") from error
+    request = decode_json(head, _Request, "not a V2 inference request")
+    _check_outputs(request, signature)
     fields = {field.name: field for field in signature.inputs}
     payload: dict[str, Any] = {}
     position = 0
@@ -89,6 +86,16 @@ def decode(body: bytes, json_bytes: int, signature: Signature) -> dict[str, Any]
     if position != len(tail):
         raise InvalidInput(f"{len(tail) - position} bytes are left after the last tensor", path="$")
     return payload
+
+
+def _check_outputs(request: _Request, signature: Signature) -> None:
+    known = [field.name for field in signature.outputs]
+    for output in request.outputs:
+        if output.name not in known:
+            raise InvalidInput(
+                f"unknown output {output.name!r}; the outputs are {', '.join(known)}",
+                path=output.name,
+            )
 
 
 def _take(tail: bytes, position: int, size: Any, name: str) -> bytes:
@@ -117,10 +124,7 @@ def _value(tensor: _InputTensor, raw: bytes | None, field: Field) -> Any:
     text = _text(element, tensor.name)
     if field.kind == "text":
         return text
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidInput(f"{tensor.name}: not JSON: {error}", path=tensor.name) from error
+    return decode_json(text.encode(), Any, f"{tensor.name}: not JSON")
 
 
 def _array(tensor: _InputTensor, raw: bytes | None) -> Array:
@@ -186,7 +190,7 @@ def encode(
     all_binary = wanted.parameters.get("binary_data_output") is True
     binary = {
         output.name: output.parameters.get("binary_data", all_binary) is True
-        for output in wanted.outputs or ()
+        for output in wanted.outputs
     }
     outputs: list[dict[str, Any]] = []
     tail: list[bytes] = []
@@ -228,8 +232,3 @@ def _raw(array: Array | list[str]) -> bytes:
         encoded = [text.encode() for text in array]
         return b"".join(len(item).to_bytes(4, "little") + item for item in encoded)
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def datatype(dtype: str) -> str:
-    """Returns a dtype's name in this protocol."""
-    return V2_DATATYPES[dtype]

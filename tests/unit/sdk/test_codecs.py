@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from edgefn import Audio, Tensor, edge_function
 from edgefn.errors import FunctionFailed, InvalidInput
-from edgefn_runtime import codecs, v2
+from edgefn_runtime import codecs, limits, v2
 from edgefn_runtime.wire import Call, Content
 
 
@@ -149,7 +149,7 @@ def test_bad_msgpack_is_refused(body: bytes, message: str) -> None:
 def test_sixteen_levels_are_taken_and_seventeen_are_not() -> None:
     """The depth limit is what is documented."""
     value: Any = None
-    for _ in range(codecs.MAX_DEPTH - 1):
+    for _ in range(limits.MAX_DEPTH - 1):
         value = [value]
     for encode in (msgspec.json.encode, msgspec.msgpack.encode):
         content = Content.JSON if encode is msgspec.json.encode else Content.MSGPACK
@@ -259,6 +259,13 @@ def test_v2_in_binary() -> None:
     ("request_body", "message"),
     [
         ({}, "not a V2 inference request"),
+        ({**v2_request(), "id": 5}, "not a V2 inference request: Expected `str`, got `int`"),
+        ({**v2_request(), "parameters": []}, "not a V2 inference request"),
+        ({**v2_request(), "outputs": [{"name": "colour"}]}, "unknown output 'colour'"),
+        (v2_request(parameters={"a": [[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]}), "deeper than 16"),
+        (v2_request(data=[[]] * 70_000), "more than 65536 lists"),
+        (v2_request(shape=[1] * 100_000), "not a V2 inference request"),
+        (v2_request(shape=[2**63 - 1] * 8), "not a V2 inference request"),
         (v2_request(name="widow"), "unknown input 'widow'; the inputs are window"),
         (v2_request(datatype="FP31"), "unknown datatype 'FP31'"),
         (v2_request(datatype="FP64"), "expected float32 [4, 2], got float64 [4, 2]"),
