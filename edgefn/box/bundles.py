@@ -36,7 +36,8 @@ class Bundles:
         if root.is_dir():
             if _is_whole(manifest, root):
                 return root
-            shutil.rmtree(root)
+            # Aside, for replicas may run in it; it is removed with what else nobody needs.
+            root.rename(self._partial(digest))
         if missing := self._store.missing(file.sha256 for file in manifest.files):
             raise BlobMissing(
                 f"the store lacks {len(missing)} of the {len(manifest.files)} files of "
@@ -44,11 +45,14 @@ class Bundles:
                 missing=missing,
             )
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        partial = self._folder / f"{digest}{_PARTIAL}{secrets.token_hex(4)}"
+        partial = self._partial(digest)
         self._store.materialise(manifest, partial)
         partial.rename(root)
         _sync(self._folder)
         return root
+
+    def _partial(self, digest: str) -> Path:
+        return self._folder / f"{digest}{_PARTIAL}{secrets.token_hex(4)}"
 
     def keep(self, roots: Iterable[str], blobs: set[str]) -> None:
         """Removes all folders but those of these digests, and all blobs but these."""

@@ -123,8 +123,9 @@ class ControlLoop:
         function.deaths += 1
         function.last_death = death
         self._totals.functions[name].deaths[death.cause] += 1
-        if death.cause != "launcher":
-            function.crash_loop.died(time.monotonic(), death.reason)
+        if death.cause == "launcher":
+            return  # the next tick tries again; at once would only ask a full system once more
+        function.crash_loop.died(time.monotonic(), death.reason)
         if function.crash_loop.quarantined_because:
             _log.error("%s: %s", name, function.crash_loop.quarantined_because)
             self.publish()

@@ -199,7 +199,8 @@ class Deployments:
             roots = {revision.digest for revision in self._catalog.values()}
             try:
                 blobs = await self._state.run(State.blobs)
-                await asyncio.to_thread(self._bundles.keep, roots, blobs)
+                if blobs is not None:
+                    await asyncio.to_thread(self._bundles.keep, roots, blobs)
             except OSError as error:
                 _log.warning("old bundles were not removed: %s", error)
 

@@ -118,12 +118,17 @@ class State:
         query = "SELECT manifest FROM revision WHERE name = ? AND number = ?"
         return decode_manifest(self._db.execute(query, (name, number)).fetchone()[0])
 
-    def blobs(self) -> set[str]:
-        """Returns the digests of all files that a revision still could need."""
+    def blobs(self) -> set[str] | None:
+        """Returns the digests of all files that a revision still could need.
+
+        None if there is a revision that this version of edgefn cannot read, and another could.
+        """
         rows = self._db.execute(
             "SELECT name, manifest FROM revision WHERE state IN ('serving', 'superseded')"
         )
-        found = (_read(name, data) for name, data in rows.fetchall())
+        found = [_read(name, data) for name, data in rows.fetchall()]
+        if None in found:
+            return None
         return {file.sha256 for manifest in found if manifest for file in manifest.files}
 
     def add(self, row: RevisionRow, manifest: Manifest) -> None:

@@ -81,7 +81,7 @@ class ReplicaServer:
         )
         self._connections: set[Connection] = set()
         self._touched: set[Connection] = set()
-        self._tasks: dict[asyncio.Task[None], float] = {}  # to when each started, oldest first
+        self._tasks: dict[asyncio.Task[None], float] = {}  # to when the run of each started
         self._pump_is_due = False
         self._last_frame_s = 0.0
         self._loop = asyncio.get_running_loop()
@@ -199,7 +199,9 @@ class ReplicaServer:
         try:
             arguments = next(steps)
             while True:
-                arguments = steps.send(await self._await(arguments))
+                ended = await self._await(arguments)
+                self._refresh()
+                arguments = steps.send(ended)
         except StopIteration as done:
             self._answer(run, done.value, started_s)
         finally:
@@ -226,8 +228,15 @@ class ReplicaServer:
                 )
             return Ended(None, error)
 
+    def _refresh(self) -> None:
+        """Notes that the current task begins another run, which has a timeout of its own."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks[task] = time.monotonic()
+            self._show_oldest()
+
     def _show_oldest(self) -> None:
-        self._page.run_started_s = next(iter(self._tasks.values()), 0.0)
+        self._page.run_started_s = min(self._tasks.values(), default=0.0)
 
     def _answer(self, run: list[Queued], answers: list[Answer], started_s: float) -> None:
         ended_s = time.monotonic()
