@@ -19,7 +19,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 sys.path.insert(0, str(Path(__file__).parent))
-from diagnosis_charts import draw
+from charts import draw
 from wisconsin import HELD_OUT, SPLIT_SEED, Rows, all_rows, split
 
 HERE = Path(__file__).parent

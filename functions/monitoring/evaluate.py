@@ -18,7 +18,7 @@ import onnxruntime as ort
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent))
-from monitoring_charts import draw
+from charts import draw
 from vibration import (
     BEARING_6203,
     BEARING_6205,
