@@ -7,7 +7,6 @@ make demo ARGS=--once       it ends by itself
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,7 +19,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from edgefn import Answer, Client
+from edgefn.box import BoxConfig
 from edgefn.bundle.build import build
+from edgefn.cli.box_process import BoxProcess
 from edgefn.client.admin import AdminClient
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
@@ -29,17 +30,14 @@ console = Console()
 
 
 @contextlib.contextmanager
-def running_box(state: Path) -> Iterator[str]:
-    """Starts a box as `edgefn up` does, on a free port, and yields its URL."""
-    edgefn = [sys.executable, "-m", "edgefn"]
-    up = subprocess.run(
-        [*edgefn, "up", "--port", "0", "--state-dir", str(state), "--detach", "--json"],
-        check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        yield json.loads(up.stdout)["url"]
-    finally:
-        subprocess.run([*edgefn, "down", "--state-dir", str(state)], check=True)
+def running_box() -> Iterator[str]:
+    """Runs a box, as `edgefn up` does, for as long as this process needs it; yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="edgefn-demo-") as state:
+        box = BoxProcess.start(BoxConfig(state_dir=Path(state), port=0), outlives=False)
+        try:
+            yield box.url
+        finally:
+            box.stop()
 
 
 def deploy_all(url: str) -> None:
@@ -119,10 +117,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--once", action="store_true", help="end after the calls")
     once = parser.parse_args().once
-    with (
-        tempfile.TemporaryDirectory(prefix="edgefn-demo-") as state,
-        running_box(Path(state)) as url,
-    ):
+    with running_box() as url:
         deploy_all(url)
         call_all(url)
         if not once:

@@ -115,7 +115,7 @@ class _Running:
         )
         admin = Admin(box=self, deployments=self._deployments, logs=self._logs)
         self._gateways = Gateways(
-            _gateway_configs(config, loopback=listeners.loopback),
+            _gateway_configs(config),
             listeners.sockets,
             listener=self,
             answer=admin.answer,
@@ -222,7 +222,7 @@ class _Running:
         return self._store.missing(digests)
 
 
-def _gateway_configs(config: BoxConfig, *, loopback: bool) -> list[GatewayConfig]:
+def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:
     return [
         GatewayConfig(
             gateway=number,
@@ -231,7 +231,6 @@ def _gateway_configs(config: BoxConfig, *, loopback: bool) -> list[GatewayConfig
             listen_fd=-1,  # known when it is started
             control_fd=-1,
             store=str(config.state_dir / "blobs"),
-            loopback_only=loopback,
         )
         for number in range(config.gateways)
     ]

@@ -29,10 +29,7 @@ class CrashLoop:
         """Takes note of a death."""
         self._deaths_s.append(now_s)
         if self._recent(now_s) >= DEATHS and not self._quarantined_because:
-            self.quarantine(
-                f"{DEATHS} replicas died within {WITHIN_S:g} s, the last one: {reason}. "
-                "Deploy a fixed revision, or roll back."
-            )
+            self.quarantine(f"{DEATHS} replicas died within {WITHIN_S:g} s, the last one: {reason}")
 
     def quarantine(self, reason: str) -> None:
         """Forbids any start, until the next deployment."""

@@ -20,7 +20,7 @@ from edgefn.box.logs import Logs
 from edgefn.box.process import Process
 from edgefn.box.replica import Replica, ReplicaState
 from edgefn.box.revision import Revision
-from edgefn.box.watchdog import Verdict, overdue_run, overdue_start
+from edgefn.box.watchdog import FROZEN_S, STALLED_S, Verdict, overdue_run, overdue_start
 from edgefn_runtime.errors import ErrorBody
 from edgefn_runtime.lifecycle import (
     Drain,
@@ -113,7 +113,7 @@ class Launcher:
         process = self._processes.get(replica)
         if process is None:
             return "gone"
-        self._watch(process, time.monotonic())
+        self._watch(process, time.monotonic(), STALLED_S)
         return process.replica.state
 
     def replicas(self) -> list[Replica]:
@@ -173,7 +173,7 @@ class Launcher:
             self._listener.replica_changed(replica)
         return process
 
-    def _watch(self, process: Process, now_s: float) -> None:
+    def _watch(self, process: Process, now_s: float, limit_s: float) -> None:
         replica, page = process.replica, process.page
         if replica.state == "starting":
             verdict = overdue_start(now_s, requested_s=replica.requested_s)
@@ -184,6 +184,7 @@ class Launcher:
                 beat_s=page.beat_s,
                 ready_s=replica.ready_s,
                 spec=replica.revision.spec,
+                limit_s=limit_s,
             )
         if verdict is not None:
             self._condemn(process, verdict)
@@ -195,9 +196,13 @@ class Launcher:
 
     def _check_listening(self, replica: str, reason: str) -> None:
         process = self._processes.get(replica)
-        if process is None or process.replica.state != "ready" or _listens(process.replica):
+        if process is None or process.replica.state != "ready":
             return
-        self._condemn(process, Verdict("stalled", f"lost: {reason}"))
+        self._watch(process, time.monotonic(), FROZEN_S)
+        if not _listens(process.replica):
+            self._condemn(process, Verdict("stalled", f"lost: {reason}"))
+        elif _is_stopped(process.replica.pid):
+            self._condemn(process, Verdict("stalled", "stopped by a signal"))
 
     async def _drain(self, process: Process) -> None:
         await self._before_drain()
@@ -276,6 +281,15 @@ class Launcher:
     def _move(self, process: Process, state: ReplicaState) -> None:
         process.replica.move(state)
         self._listener.replica_changed(process.replica)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process was stopped (SIGSTOP), and so can neither answer nor end itself."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in ("T", "t")
 
 
 def _listens(replica: Replica) -> bool:

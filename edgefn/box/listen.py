@@ -18,11 +18,9 @@ class Listeners:
 
     Attributes:
         sockets: Of one address; the kernel spreads new connections over them.
-        loopback: Whether only this machine can reach them.
     """
 
     sockets: tuple[socket.socket, ...]
-    loopback: bool
 
     @classmethod
     def bind(cls, host: str, port: int, count: int, *, insecure: bool) -> Self:
@@ -49,7 +47,7 @@ class Listeners:
             sockets = [_bind(family, bound, shared=True) for _ in range(count)]
         for sock in sockets:
             sock.listen(BACKLOG)
-        return cls(tuple(sockets), loopback)
+        return cls(tuple(sockets))
 
     @property
     def url(self) -> str:

@@ -120,7 +120,7 @@ class AdminClient:
         Raises:
             NotDeployed: No such function.
         """
-        self._ask("DELETE", _deployment(name), _Removed)
+        self._ask("DELETE", _deployment(name), _Removed, timeout_s=DEPLOY_TIMEOUT_S)
 
     def log_page(
         self, name: str, *, after: int | None = None, limit: int | None = None, wait_s: float = 0.0

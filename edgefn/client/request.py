@@ -23,8 +23,8 @@ _SUFFIXES: Final = {
     ".jpeg": "image/jpeg",
     ".png": "image/png",
     ".wav": "audio/wav",
-    ".pcm": "audio/l16",
-    ".raw": "audio/l16",
+    ".pcm": "audio/pcm",
+    ".raw": "audio/pcm",
 }
 
 
@@ -134,6 +134,8 @@ class _Plain:
         if isinstance(value, bytes | bytearray | memoryview | Path):
             self.is_text = False
             return _read(value, name) if isinstance(value, Path) else bytes(value)
+        if hasattr(value, "read"):  # an open file
+            return self._plain(value.read(), name)
         if hasattr(value, "model_dump"):
             return self._plain(value.model_dump(), name)
         return self._number(value, name)

@@ -166,7 +166,6 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         header_timeout_s: From the first byte of a connection to the end of the request's head.
         body_timeout_s: For the body after the head.
         idle_timeout_s: A connection without a request is closed.
-        loopback_only: Whether the listening address is a loopback one.
     """
 
     gateway: int
@@ -180,7 +179,6 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     header_timeout_s: float = 5.0
     body_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
-    loopback_only: bool = True
 
 
 ToGateway = Routes | Answered | StopAccepting

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from edgefn.gateway.answer import Answer
 from edgefn.gateway.calling import Encoding, answer_call
-from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, answer_content, content_of, media_type
+from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, answer_content, content_of
 from edgefn.gateway.state import Gateway
 from edgefn_runtime.manifest import FunctionSchema
 from edgefn_runtime.wire import Content
@@ -22,5 +22,4 @@ def _encoding_of(headers: Mapping[str, str], schema: FunctionSchema) -> Encoding
     told = headers.get(CONTENT_TYPE)
     content = content_of(told, schema)
     accept = answer_content(content, headers.get(ACCEPT))
-    kind = media_type(told) if content == Content.MEDIA and told is not None else ""
-    return Encoding(content, accept, 0, kind)
+    return Encoding(content, accept, 0, (told or "")[:100] if content == Content.MEDIA else "")

@@ -161,8 +161,8 @@ class ReplicaLink:
 def _lost_error(call: PendingCall, why: str, now_s: float) -> EdgefnError:
     if now_s - call.sent_s >= call.timeout_s:  # the box kills what runs for longer
         return TimedOut(
-            f"{call.function!r} ran for longer than the {call.timeout_s:g} s that it may, and its "
-            "replica was ended"
+            f"a run of {call.function!r} took longer than the {call.timeout_s:g} s that it may, "
+            "and the replica that held the call was ended"
         )
     return ReplicaLost(
         f"the replica that held the call was lost before it answered: {why}. Another one takes "

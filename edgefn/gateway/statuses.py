@@ -36,11 +36,10 @@ STATUSES: Final[dict[str, int]] = {
     "timed_out": 504,
 }
 
-# Seconds that a refused caller is asked to wait if the error says nothing of it. A quarantine ends
-# with the next deployment only.
+# Seconds that a refused caller is asked to wait if the error says nothing of it. Not for a
+# quarantine, which ends with the next deployment only.
 _RETRY_AFTER_S: Final = {
     "queue_full": 1,
-    "quarantined": 60,
     "too_many_connections": 1,
     "unavailable": 1,
 }

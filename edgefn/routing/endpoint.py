@@ -16,6 +16,7 @@ from edgefn.routing.decisions import Send
 
 HALF_LIFE_S: Final = 1.0
 _RISE: Final = 0.2  # weight of a slower sample: one outlier must not refuse the next calls
+_MAX_RISE: Final = 4.0  # and it counts for at most so many times what was expected
 _FALL: Final = 0.5  # weight of a faster one: hope costs little, the replica checks again
 
 
@@ -135,4 +136,5 @@ def _weight(age_s: float) -> float:
 def _blend(estimate_s: float, sample_s: float) -> float:
     if not estimate_s:
         return sample_s
+    sample_s = min(sample_s, _MAX_RISE * estimate_s)
     return estimate_s + (sample_s - estimate_s) * (_RISE if sample_s > estimate_s else _FALL)

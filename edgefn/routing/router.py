@@ -28,7 +28,7 @@ from edgefn.routing.events import (
 
 CLEAR_MARGIN: Final = 1.25
 HOPELESS_START: Final = 2.0
-MAX_OUTSTANDING: Final = 1024
+MAX_OUTSTANDING: Final = 256
 
 _WAIT: Final = Wait()
 

@@ -17,11 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from edgefn_runtime.manifest import FunctionSpec, Scale
+from edgefn_runtime.manifest import ASYNC_RUNS, FunctionSpec, Scale
 
 UP_S: Final = 0.6  # three reports of a gateway: one burst is not yet a load
 STEP_S: Final = 1.0  # between two replicas given up one after the other
-ASYNC_CALLS: Final = 64  # at most this many calls of an asynchronous function overlap
 BATCHES: Final = 2  # one that runs and one that forms
 RELUCTANCE: Final = 2  # a replica is given up only if the others would be this far from full
 
@@ -51,7 +50,7 @@ class FunctionLoad:
 
 def full_at(spec: FunctionSpec) -> int:
     """Returns how many calls may be under way at one replica before another one would help."""
-    return ASYNC_CALLS if spec.is_async else BATCHES * spec.batch
+    return ASYNC_RUNS * spec.batch if spec.is_async else BATCHES * spec.batch
 
 
 class _Highest:

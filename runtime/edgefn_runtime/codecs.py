@@ -12,8 +12,9 @@ import numpy as np
 from edgefn_runtime import v2
 from edgefn_runtime.errors import FunctionFailed, InvalidInput
 from edgefn_runtime.limits import decode_json, decode_msgpack
+from edgefn_runtime.media import PCM_TYPE, WAV_TYPES
 from edgefn_runtime.servable import Signature
-from edgefn_runtime.wire import Call, Content
+from edgefn_runtime.wire import Call, CallHead, Content
 
 
 def decode(call: Call, signature: Signature) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def decode(call: Call, signature: Signature) -> dict[str, Any]:
     elif call.content == Content.V2:
         return v2.decode(call.body, call.aux, signature)
     else:
-        return {_media_field(signature): call.body}
+        return {_media_field(signature): _media(call)}
     if not isinstance(value, dict):
         names = ", ".join(field.name for field in signature.inputs) or "nothing in it"
         raise InvalidInput(
@@ -54,6 +55,21 @@ def encode(payload: Any, call: Call, signature: Signature) -> tuple[int, int, by
         return Content.JSON, 0, msgspec.json.encode(payload, enc_hook=_spell_json)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise FunctionFailed(f"the answer cannot be encoded: {error}") from error
+
+
+def _media(call: Call) -> bytes:
+    """Returns the bytes of a whole body, if they are what its content type says."""
+    told = msgspec.msgpack.decode(call.head, type=CallHead).media_type if call.head else ""
+    kind, _, parameters = told.partition(";")
+    if kind.strip().lower() in WAV_TYPES and call.body[:4] != b"RIFF":
+        raise InvalidInput(f"Content-Type is {kind}, but the body is no WAV file", path="$")
+    if kind.strip().lower() == PCM_TYPE and parameters.strip():
+        raise InvalidInput(
+            f"{told}: bare {PCM_TYPE} is 16 bits, little-endian, one channel, at the rate that the "
+            "function declares; send anything else as WAV",
+            path="$",
+        )
+    return call.body
 
 
 def _media_field(signature: Signature) -> str:

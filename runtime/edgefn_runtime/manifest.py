@@ -14,6 +14,7 @@ from edgefn_runtime.errors import EdgefnError
 
 FORMAT: Final = 1
 MAX_FILES: Final = 4096
+ASYNC_RUNS: Final = 64  # of a coroutine function, at once in a replica
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"

@@ -20,7 +20,9 @@ from edgefn_runtime.tensors import Array
 
 MAX_PIXELS: Final = 64_000_000
 IMAGE_TYPES: Final = ("image/jpeg", "image/png")
-AUDIO_TYPES: Final = ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/l16")
+WAV_TYPES: Final = ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
+# 16 bits, little-endian, one channel, at the declared rate: not audio/L16, whose bytes are swapped.
+PCM_TYPE: Final = "audio/pcm"
 
 
 def _media_bytes(value: Any, what: str) -> bytes:
@@ -84,7 +86,7 @@ def media_types_of(annotation: Any) -> tuple[str, ...]:
     if annotation is Image:
         return IMAGE_TYPES
     if annotation is Audio:
-        return AUDIO_TYPES
+        return WAV_TYPES
     for part in get_args(annotation)[1:]:
         if isinstance(part, _MediaType):
             return part.content_types
@@ -154,6 +156,7 @@ class _ImageType(_MediaType):
 
     def decode(self, data: bytes) -> Image:
         from PIL import Image as pil  # only functions that take images pay for it
+        from PIL import UnidentifiedImageError
 
         try:
             with pil.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
@@ -163,6 +166,10 @@ class _ImageType(_MediaType):
                         {"width": opened.width, "height": opened.height, "most": MAX_PIXELS},
                     )  # fmt: skip
                 return Image(np.asarray(opened.convert(self.mode)))
+        except UnidentifiedImageError as error:  # its text names an object of ours
+            raise PydanticCustomError(
+                "image", "not {what}: its first bytes are those of neither", {"what": self.what}
+            ) from error
         except (OSError, SyntaxError, ValueError, pil.DecompressionBombError) as error:
             if isinstance(error, PydanticCustomError):
                 raise
@@ -234,12 +241,12 @@ class Audio:
 
 
 class _AudioType(_MediaType):
-    content_types = AUDIO_TYPES
     value_type = Audio
     what = "a WAV file (PCM)"
 
     def __init__(self, rate_hz: int | None) -> None:
         self.rate_hz = rate_hz
+        self.content_types = WAV_TYPES if rate_hz is None else (*WAV_TYPES, PCM_TYPE)
 
     def validate(self, value: Any) -> Audio:
         audio = cast(Audio, super().validate(value))
@@ -252,7 +259,12 @@ class _AudioType(_MediaType):
 
     def decode(self, data: bytes) -> Audio:
         if data[:4] != b"RIFF" and self.rate_hz is not None:
-            return Audio(_pcm_to_float(data[: len(data) // 2 * 2], 2, 1), self.rate_hz)
+            if len(data) % 2:
+                raise PydanticCustomError(
+                    "audio", "raw PCM has two bytes a sample, but {count} bytes came",
+                    {"count": len(data)},
+                )  # fmt: skip
+            return Audio(_pcm_to_float(data, 2, 1), self.rate_hz)
         try:
             with wave.open(io.BytesIO(data), "rb") as file:
                 frames = file.readframes(file.getnframes())
@@ -261,8 +273,9 @@ class _AudioType(_MediaType):
                 )  # fmt: skip
             return Audio(_pcm_to_float(frames, width, channels), rate_hz)
         except (wave.Error, EOFError, ValueError, ZeroDivisionError) as error:
+            reason = str(error) or "it ends too early"
             raise PydanticCustomError(
-                "audio", "not {what}: {error}", {"what": self.what, "error": str(error)}
+                "audio", "not {what}: {error}", {"what": self.what, "error": reason}
             ) from error
 
 

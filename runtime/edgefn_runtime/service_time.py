@@ -9,8 +9,8 @@ the estimate so far that calls are refused which would have been answered; and a
 refuses every call gets no new observation, and so stays. Therefore bad news is believed slowly
 (an observation counts for at most `MAX_RISE` times what was predicted), good news at once (the past
 is all but forgotten when a batch took less than half of what was predicted), and the first batch of
-a process, which pays for what is initialised lazily, is not learned from. What remains of the
-second failure is the queue's business: it probes.
+a process, which pays for what is initialised lazily, only bounds the second from above. What
+remains of the second failure is the queue's business: it probes.
 """
 
 import math
@@ -28,6 +28,7 @@ class ServiceTime:
 
     def __init__(self) -> None:
         self._observed = 0
+        self._first_s = 0.0  # a call of the first batch
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
         self._fixed_s = 0.0
         self._each_s = 0.0
@@ -52,7 +53,10 @@ class ServiceTime:
         """Learns from a batch of `batch` calls that took `duration_s`."""
         self._observed += 1
         if self._observed == 1:
+            self._first_s = duration_s / batch
             return
+        if self._observed == 2:
+            duration_s = min(duration_s, self._first_s * batch)
         forget = FORGET
         if self._observed > 2:
             predicted_s = self.predict(batch)

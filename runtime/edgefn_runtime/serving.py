@@ -22,10 +22,10 @@ from edgefn_runtime.errors import (
 )
 from edgefn_runtime.execution import Answer, Ended, Execution, Steps, error_answer
 from edgefn_runtime.lifecycle import BEAT_S, StatusPage
+from edgefn_runtime.manifest import ASYNC_RUNS
 from edgefn_runtime.queue import NO_DEADLINE, CallQueue, Waiting
 from edgefn_runtime.wire import NO_BUDGET, Call, Cancel, Frame, Outcome, Reply, encode_reply
 
-MAX_TASKS: Final = 64
 TURN_S: Final = 0.0005  # answers wait for at most so long, and one run, to be sent together
 QUIET_S: Final = 0.2
 _DRAIN_TICK_S: Final = 0.01
@@ -75,7 +75,7 @@ class ReplicaServer:
         self._page = page
         self._is_async = is_async
         self._timeout_s = timeout_s
-        self._lanes = MAX_TASKS if is_async else 1
+        self._lanes = ASYNC_RUNS if is_async else 1
         self._queue: CallQueue[tuple[Connection, Call]] = CallQueue(
             limit=queue_limit, max_batch=max_batch, lanes=self._lanes
         )
@@ -217,10 +217,11 @@ class ReplicaServer:
             async with limit:
                 return Ended(await self._function(**arguments))
         except asyncio.CancelledError as error:
+            # The user's code cancelled itself, or something of its own: nobody here cancels runs.
             task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return Ended(None, error)  # the user's code cancelled something of its own
+            while task is not None and task.cancelling():
+                task.uncancel()
+            return Ended(None, error)
         except BaseException as error:  # the user's; SystemExit ends the call, not us
             if limit.expired() and isinstance(error, TimeoutError):
                 error = TimedOut(

@@ -39,15 +39,6 @@ _CANCEL = struct.Struct("<IBI")
 _U32_MAX = 2**32 - 1
 
 
-class Kind(enum.IntEnum):
-    """What a frame is."""
-
-    CALL = 1
-    REPLY = 2
-    HELLO = 3
-    CANCEL = 4
-
-
 class Content(enum.IntEnum):
     """How a body is encoded."""
 

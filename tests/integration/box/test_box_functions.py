@@ -217,6 +217,41 @@ def test_a_hang_is_ended_at_its_timeout(
     assert shared_box.admin.function(name).last_death.reason == "timed out after 0.5 s"
 
 
+def test_a_frozen_replica_is_replaced_before_anybody_calls(
+    shared_box: Any, make_bundle: MakeBundle, eventually: Eventually
+) -> None:
+    """Its event loop does not turn, and the box sees it."""
+    shared_box.admin.deploy(make_bundle(acting("frozen", "pass")))
+    (replica,) = shared_box.replicas("frozen")
+    os.kill(replica.pid, signal.SIGSTOP)
+    eventually(
+        lambda: {one.replica for one in shared_box.replicas("frozen")} - {replica.replica},
+        within_s=10.0,
+    )
+    assert shared_box.call("frozen", x=0).status == 200
+
+
+def test_an_async_function_that_cancels_itself_has_failed(
+    shared_box: Any, make_bundle: MakeBundle
+) -> None:
+    """Its caller is told at once, and the next call is answered."""
+    code = """
+    import asyncio
+    from edgefn import edge_function
+
+    @edge_function(name="selfish")
+    async def selfish(x: int) -> int:
+        if x:
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+        return x
+    """
+    shared_box.admin.deploy(make_bundle(code))
+    response = shared_box.call("selfish", x=1)
+    assert (response.status, response.json()["error"]["code"]) == (502, "function_failed")
+    assert shared_box.call("selfish", x=0).status == 200
+
+
 def test_a_function_that_keeps_dying_is_quarantined(
     shared_box: Any, make_bundle: MakeBundle, eventually: Eventually
 ) -> None:

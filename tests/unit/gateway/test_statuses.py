@@ -72,7 +72,7 @@ def test_the_three_shapes():
         ("queue_full", {"retry_after_s": float("inf")}, 1),
         ("queue_full", {"retry_after_s": "soon"}, 1),
         ("unavailable", {}, 1),
-        ("quarantined", {}, 60),
+        ("quarantined", {}, None),
         ("invalid_input", {"retry_after_s": 5}, None),
     ],
 )

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from edgefn import Audio, Tensor, edge_function
 from edgefn.errors import FunctionFailed, InvalidInput
 from edgefn_runtime import codecs, limits, v2
-from edgefn_runtime.wire import Call, Content
+from edgefn_runtime.wire import Call, CallHead, Content
 
 
 class Keyword(BaseModel):
@@ -96,6 +96,23 @@ def test_a_sound_alone_is_a_whole_call() -> None:
     assert reply == b"true"
     assert loud.signature.described.media_types[0] == "audio/wav"
     assert "needs more than one image or sound" in str(refusal(keyword, call(Content.MEDIA, body)))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "message"),
+    [
+        ("audio/wav", b"\0\0\0\0", "Content-Type is audio/wav, but the body is no WAV file"),
+        ("audio/pcm; rate=8000", b"\0\0", "send anything else as WAV"),
+        ("audio/pcm", b"\0\0\0", "raw PCM has two bytes a sample, but 3 bytes came"),
+    ],
+)
+def test_a_body_that_is_not_what_it_says_is_refused(
+    media_type: str, body: bytes, message: str
+) -> None:
+    """Bytes are never taken for another kind of sound than their caller meant."""
+    request = call(Content.MEDIA, body)
+    request.head = msgspec.msgpack.encode(CallHead(media_type=media_type))
+    assert message in refusal(loud, request).message
 
 
 @pytest.mark.parametrize(
