@@ -63,7 +63,9 @@ def test_a_function_whose_files_are_lost_does_not_stop_the_box(
     assert box.call("slow", for_s=0.0).status == 200
 
 
-def test_a_box_ends_in_order(start_box: StartBox, make_bundle: MakeBundle) -> None:
+def test_a_box_ends_in_order(
+    start_box: StartBox, make_bundle: MakeBundle, eventually: Callable[..., Any]
+) -> None:
     """SIGTERM: the call under way is answered, then no process and no run directory is left."""
     box = start_box(gateways=2)
     box.admin.deploy(make_bundle(SLOW))
@@ -71,9 +73,9 @@ def test_a_box_ends_in_order(start_box: StartBox, make_bundle: MakeBundle) -> No
     assert run_directory.is_dir()
     assert len(box.processes()) == 5  # the box, two gateways, the forkserver, a replica
     answers: list[Any] = []
-    call = threading.Thread(target=lambda: answers.append(box.call("slow", for_s=0.5)))
+    call = threading.Thread(target=lambda: answers.append(box.call("slow", for_s=1.5)))
     call.start()
-    time.sleep(0.2)
+    eventually(lambda: box.replicas("slow")[0].ongoing == 1)
     assert box.end() == 0
     call.join()
     assert [(answer.status, answer.json()) for answer in answers] == [(200, "slept")]
@@ -83,18 +85,20 @@ def test_a_box_ends_in_order(start_box: StartBox, make_bundle: MakeBundle) -> No
     assert left - {"logs"} == {"blobs", "lock", "revisions", "state.db"}
 
 
-def test_a_second_signal_ends_a_box_at_once(start_box: StartBox, make_bundle: MakeBundle) -> None:
+def test_a_second_signal_ends_a_box_at_once(
+    start_box: StartBox, make_bundle: MakeBundle, eventually: Callable[..., Any]
+) -> None:
     """Without waiting for the call under way."""
     box = start_box()
     box.admin.deploy(make_bundle(SLOW))
     call = threading.Thread(target=_try_call, args=(box,))
     call.start()
-    time.sleep(0.2)
+    eventually(lambda: box.replicas("slow")[0].ongoing == 1)
     started_s = time.monotonic()
     box.process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert box.end(signal.SIGINT) == 1
-    assert time.monotonic() - started_s < 3.0
+    assert time.monotonic() - started_s < 9.0
     call.join()
     assert box.processes() == []
     assert "Traceback" not in box.errors
@@ -109,7 +113,7 @@ def test_a_killed_box_leaves_no_orphan(
     run_directory = Path((box.state_dir / "run").read_text())
     call = threading.Thread(target=_try_call, args=(box,))
     call.start()
-    time.sleep(0.2)
+    eventually(lambda: box.replicas("slow")[0].ongoing == 1)
     box.process.kill()
     eventually(lambda: not box.processes(), within_s=2.0)
     call.join()

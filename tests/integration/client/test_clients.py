@@ -224,7 +224,7 @@ def test_a_silent_box_costs_the_deadline_and_no_more(caller: Caller, server: Ser
     started_s = time.monotonic()
     error = caller.error("f", x=1, deadline_ms=50)
     assert isinstance(error, DeadlineExceeded)
-    assert 0.05 < time.monotonic() - started_s < 2.0
+    assert 0.05 < time.monotonic() - started_s < 10
 
 
 def test_a_page_that_is_not_of_a_box_says_so(caller: Caller, server: Server) -> None:
