@@ -6,6 +6,7 @@ User code may print, hang or exit; so what is found goes to the descriptor, as J
 `Description`, and not to the standard output.
 """
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -96,6 +97,9 @@ def main() -> None:
     encoded = msgspec.json.encode(describe(file))
     with os.fdopen(descriptor, "wb") as channel:
         channel.write(encoded)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # whatever the user's module has put there
+            stream.flush()
     os._exit(0)  # a thread that the user's module started may never end
 
 
