@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgefn.bundle.store import BlobMissing, BlobStore
+from edgefn.bundle.store import BlobMissing, BlobStore, sync_folder
 from edgefn_runtime.manifest import Manifest
 
 _PARTIAL = ".partial-"
@@ -48,7 +48,7 @@ class Bundles:
         partial = self._partial(digest)
         self._store.materialise(manifest, partial)
         partial.rename(root)
-        _sync(self._folder)
+        sync_folder(self._folder)
         return root
 
     def _partial(self, digest: str) -> Path:
@@ -83,11 +83,3 @@ def _has(path: Path, sha256: str) -> bool:
         return False
     with open(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

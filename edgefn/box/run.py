@@ -1,11 +1,9 @@
 """Runs a box in the foreground, as a process of its own would be."""
 
 import asyncio
-import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import uvloop
@@ -13,6 +11,7 @@ import uvloop
 from edgefn.box.box import Box
 from edgefn.box.config import BoxConfig
 from edgefn.errors import ConfigError, EdgefnError, StateLocked
+from edgefn_runtime.process import raise_descriptor_limit
 
 OK: Final = 0
 FAILED: Final = 1
@@ -39,7 +38,7 @@ def run_box(config: BoxConfig, on_ready: Callable[[str], None] = lambda url: Non
         0 after a drain; 1 if it was ended at once, or failed; 2 if the configuration does not do;
         3 if another box uses the state directory.
     """
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, on_ready))
@@ -80,10 +79,3 @@ def _refuse(error: EdgefnError) -> int:
     if isinstance(error, StateLocked):
         return CONFLICT
     return USAGE if isinstance(error, ConfigError) else FAILED
-
-
-def _raise_descriptor_limit() -> None:
-    """Allows as many descriptors as may be: every connection and every replica needs some."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

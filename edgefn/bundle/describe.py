@@ -7,7 +7,6 @@ User code may print, hang or exit; so what is found goes to the descriptor, as J
 """
 
 import contextlib
-import importlib.util
 import os
 import sys
 import traceback
@@ -21,7 +20,7 @@ import edgefn
 import edgefn_runtime
 from edgefn._function import EdgeFunction
 from edgefn.bundle.description import Declared, Description
-from edgefn_runtime.loader import MODULE_NAME
+from edgefn_runtime.loader import import_file
 
 _OWN_FOLDERS: Final = tuple(
     Path(str(package.__file__)).parent for package in (edgefn, edgefn_runtime)
@@ -38,7 +37,7 @@ def describe(file: Path) -> Description:
     sys.dont_write_bytecode = True
     os.chdir(folder)
     try:
-        module = _import(file)
+        module = import_file(file)
     except (Exception, SystemExit) as error:
         short = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
         return Description(error=short, traceback=user_traceback(error))
@@ -59,16 +58,6 @@ def user_traceback(error: BaseException) -> str:
 def _is_machinery(file_name: str) -> bool:
     path = Path(file_name)
     return file_name.startswith("<frozen ") or any(map(path.is_relative_to, _OWN_FOLDERS))
-
-
-def _import(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE_NAME] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _declared(module: ModuleType) -> tuple[Declared, ...]:

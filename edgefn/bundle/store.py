@@ -81,7 +81,7 @@ class BlobWriter:
         os.fsync(self._descriptor)
         _make_folders(self._target.parent)
         os.rename(self._temporary, self._target)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
         os.close(self._descriptor)
 
     def abort(self) -> None:
@@ -158,7 +158,7 @@ class BlobStore:
             for file in manifest.files:
                 self._copy_out(file, into)
             for folder, _, _ in os.walk(into):
-                _sync_folder(Path(folder))
+                sync_folder(Path(folder))
         except BaseException:
             shutil.rmtree(into)
             raise
@@ -250,10 +250,11 @@ def _make_folders(folder: Path) -> None:
         return
     _make_folders(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes sure that the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

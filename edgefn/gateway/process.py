@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import resource
 import signal
 import socket
 import time
@@ -25,7 +24,7 @@ from edgefn.gateway.control import (
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.front import make_front
 from edgefn.gateway.state import Gateway
-from edgefn_runtime.process import die_with
+from edgefn_runtime.process import die_with, raise_descriptor_limit
 
 _BACKLOG: Final = 1024
 _GC_THRESHOLD: Final = 50_000
@@ -118,15 +117,10 @@ def run_gateway(config: GatewayConfig) -> int:
     """Runs a gateway in this process until the box ends it; returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the box decides what a Ctrl-C means
     die_with(os.getppid())
-    _raise_file_limit()
+    raise_descriptor_limit()
 
     async def main() -> int:
         return await Process(config).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
-
-
-def _raise_file_limit() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

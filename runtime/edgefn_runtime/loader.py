@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,22 @@ from edgefn_runtime.servable import Servable
 MODULE_NAME: Final = "edgefn_function"
 
 
+def import_file(path: Path) -> ModuleType:
+    """Imports the declaring file, under the one name that it has in every process.
+
+    Raises:
+        LoadFailed: It is not a Python file.
+        BaseException: Whatever the user's code raises, `SystemExit` included.
+    """
+    module_spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if module_spec is None or module_spec.loader is None:
+        raise LoadFailed(f"{path.name}: not a Python file")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[MODULE_NAME] = module  # dataclasses and pydantic look their module up by name
+    module_spec.loader.exec_module(module)
+    return module
+
+
 def load_function(config: ReplicaConfig) -> Servable:
     """Imports the declaring file and returns the declared function.
 
@@ -28,13 +45,7 @@ def load_function(config: ReplicaConfig) -> Servable:
         BaseException: Whatever the user's code raises, `SystemExit` included.
     """
     sys.path.insert(0, config.root)
-    path = Path(config.root, config.module)
-    module_spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
-    if module_spec is None or module_spec.loader is None:
-        raise LoadFailed(f"{config.module}: not a Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[MODULE_NAME] = module  # dataclasses and pydantic look their module up by name
-    module_spec.loader.exec_module(module)
+    module = import_file(Path(config.root, config.module))
     servable: Any = getattr(module, config.attribute, None)
     if not all(hasattr(servable, name) for name in ("spec", "signature", "prepare")):
         raise LoadFailed(

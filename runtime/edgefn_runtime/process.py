@@ -26,6 +26,13 @@ def die_with(parent_pid: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def raise_descriptor_limit() -> None:
+    """Allows as many descriptors as may be: every connection and every replica needs some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def become_replica(*, parent_pid: int, log_fd: int) -> None:
     """Makes a process that was just forked one of its own.
 
