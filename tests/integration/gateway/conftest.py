@@ -172,14 +172,15 @@ class Site:
         return transport
 
     def hear(self, message: FromGateway) -> None:
+        """Notes the message before it is answered: a test goes on as soon as it has the answer."""
+        with self.said:
+            self.messages.append(message)
+            self.said.notify_all()
         if isinstance(message, Ask):
             self.asks.append(message)
             answer = self.answer_ask(message)
             if answer is not None:
                 self.box.write(pack(answer))
-        with self.said:
-            self.messages.append(message)
-            self.said.notify_all()
 
     def heard(self, kind: type) -> list[Any]:
         return [message for message in self.messages if isinstance(message, kind)]
