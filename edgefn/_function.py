@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Generic, TypeVar, cast, overload
 
+from edgefn.build_options import BuildOptions
 from edgefn.errors import DeclarationError, LoadFailed
 from edgefn.schema import Signature, annotations_of, is_model, item_of
-from edgefn.spec import ScaleOption, make_spec
+from edgefn.spec import ScaleOption, make_build_options, make_spec
 from edgefn_runtime.manifest import FunctionSpec, Objective
 from edgefn_runtime.model import Model
 
@@ -22,17 +23,23 @@ class EdgeFunction(Generic[R]):
     Attributes:
         spec: What was declared.
         signature: What goes in and out.
+        options: For `edgefn build`.
         wrapped: The function or class itself.
         folder: Where its model files are looked for.
     """
 
     def __init__(
-        self, wrapped: Callable[..., Any], spec: FunctionSpec, signature: Signature
+        self,
+        wrapped: Callable[..., Any],
+        spec: FunctionSpec,
+        signature: Signature,
+        options: BuildOptions,
     ) -> None:
         functools.update_wrapper(self, wrapped, updated=())
         self.wrapped = wrapped
         self.spec = spec
         self.signature = signature
+        self.options = options
         self.folder = _folder_of(wrapped)
         self._lock = threading.Lock()
         self._prepared: Callable[..., Any] | None = None
@@ -92,6 +99,11 @@ def edge_function(
     timeout_s: float | None = None,
     requirements: Sequence[str] | None = None,
     objective: Objective | None = None,
+    evaluate: str | None = None,
+    calibrate: str | None = None,
+    metric: str | None = None,
+    student: str | None = None,
+    max_accuracy_drop: float | None = None,
 ) -> Callable[[Callable[..., R]], EdgeFunction[R]]: ...
 def edge_function(function: Any = None, /, **options: Any) -> Any:
     """Declares a function, or a class with `__call__`, to be served by edgefn.
@@ -116,6 +128,16 @@ def edge_function(function: Any = None, /, **options: Any) -> Any:
             timeout_s: Wall-clock limit on one run; a replica beyond it is killed. Default 30.
             requirements: Distributions that it needs, as in `("scipy>=1.14",)`.
             objective: `latency` (default), `balanced`, `accuracy` or `energy`.
+            evaluate: For `edgefn build`, a callable as `"evaluate.py:samples"`: yields the inputs
+                of a call, as a mapping of parameters to values, or `(inputs, label)`; data that
+                the model was not trained on.
+            calibrate: The same without labels, for calibration and fine-tuning; default: a quarter
+                of what `evaluate` yields is set aside.
+            metric: A callable that takes an answer and its label and returns a score from 0 to 1;
+                default: 1 if they are equal. A label that is a mapping is compared with the fields
+                of the answer that it names.
+            student: A callable that returns a smaller `torch.nn.Module` to distil the model into.
+            max_accuracy_drop: A variant that is worse by more is refused; default 0.01.
 
     Raises:
         DeclarationError: The declaration has a mistake; the message says what to write instead.
@@ -163,7 +185,8 @@ def _declare(wrapped: Callable[..., Any], *, options: Mapping[str, Any]) -> Edge
     defaults = _defaults(call, inputs)
     if spec.batch > 1:
         inputs, answer = _unbatched(name, inputs, defaults, answer)
-    return EdgeFunction(wrapped, spec, Signature(spec.name, inputs, defaults, answer))
+    signature = Signature(spec.name, inputs, defaults, answer)
+    return EdgeFunction(wrapped, spec, signature, make_build_options(name, options))
 
 
 def _entry_point(wrapped: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, get_args
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from edgefn.build_options import MAX_ACCURACY_DROP, BuildOptions
 from edgefn.errors import DeclarationError
 from edgefn_runtime.manifest import NAME_PATTERN, FunctionSpec, Objective, Scale
 
@@ -21,7 +22,7 @@ _NAME: Final = re.compile(NAME_PATTERN)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 OPTIONS: Final = (
     "name", "model", "deadline_ms", "min_accuracy", "tiers", "batch", "scale", "timeout_s",
-    "requirements", "objective",
+    "requirements", "objective", "evaluate", "calibrate", "metric", "student", "max_accuracy_drop",
 )  # fmt: skip
 
 ModelOption = str | PurePath | Mapping[str, str | PurePath] | None
@@ -65,6 +66,24 @@ def make_spec(
         requirements=declared.requirements(given.get("requirements", ())),
         objective=declared.objective(given.get("objective", defaults.objective)),
         is_async=is_async,
+    )
+
+
+def make_build_options(name: str, options: Mapping[str, Any]) -> BuildOptions:
+    """Returns what a declaration says to `edgefn build`.
+
+    Raises:
+        DeclarationError: A value is wrong; says what to write instead.
+    """
+    declared = _Declaration(name)
+    references = {
+        option: declared.reference(option, options.get(option))
+        for option in ("evaluate", "calibrate", "metric", "student")
+    }
+    if references["metric"] and not references["evaluate"]:
+        declared.refuse('metric= needs labels; write evaluate="evaluate.py:samples" as well')
+    return BuildOptions(
+        **references, max_accuracy_drop=declared.drop(options.get("max_accuracy_drop"))
     )
 
 
@@ -148,6 +167,31 @@ class _Declaration:
         if not is_number or not 0 < value <= 1:
             self.refuse(f"{option}={value!r} is not between 0 and 1; write 90 % as {option}=0.90")
         return float(value)
+
+    def drop(self, value: Any) -> float:
+        if value is None:
+            return MAX_ACCURACY_DROP
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < 1:
+            self.refuse(
+                f"max_accuracy_drop={value!r} is not a share of 1; write half a point as "
+                "max_accuracy_drop=0.005"
+            )
+        return float(value)
+
+    def reference(self, option: str, value: Any) -> str:
+        if value is None:
+            return ""
+        example = f'{option}="evaluate.py:samples"'
+        if not isinstance(value, str):
+            self.refuse(f"{option}={value!r} is not a string; write {example}")
+        file, _, attribute = value.rpartition(":")
+        path = PurePath(file)
+        if path.suffix != ".py" or not attribute.isidentifier():
+            self.refuse(f"{option}={value!r} is no file and callable; write {example}")
+        if path.is_absolute() or ".." in path.parts:
+            self.refuse(f"{option}={value!r}: the file must lie in the function's folder")
+        return value
 
     def count(self, option: str, value: Any, *, most: int) -> int:
         is_count = isinstance(value, int) and not isinstance(value, bool)

@@ -183,7 +183,7 @@ class ControlLoop:
             return
         try:
             for _ in range(count):
-                self._leases.take(revision.function, revision.number, revision.variant)
+                self._leases.take(revision.function, revision.number, revision.variant.name)
         except LaunchFailed as error:
             _log.warning("%s", error)  # the next tick tries again
 

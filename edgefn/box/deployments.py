@@ -17,7 +17,6 @@ from edgefn.box.state import RevisionRow, RevisionState, State, StateThread
 from edgefn.bundle.store import BlobMissing, DigestMismatch
 from edgefn.errors import DeploymentFailed, EdgefnError, NotDeployed
 from edgefn_runtime.manifest import Manifest
-from edgefn_runtime.variant import variant_name
 
 _log = logging.getLogger(__name__)
 
@@ -210,7 +209,7 @@ class Deployments:
             digest=digest,
             manifest=manifest,
             root=self._bundles.root(digest),
-            variant=variant_name(manifest.spec.models.values()),
+            variant=manifest.variants[0],
         )
 
 

@@ -44,7 +44,7 @@ class Function:
             spec=self.serving.spec,
             schema=self.serving.manifest.schema,
             replicas=tuple(
-                ReplicaRoute(replica.id, replica.revision.variant, replica.socket)
+                ReplicaRoute(replica.id, replica.revision.variant.name, replica.socket)
                 for replica in replicas
                 if replica.state == "ready" and self.serves(replica)
             ),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgefn_runtime.lifecycle import ModelFile, ReplicaConfig
 from edgefn_runtime.manifest import FunctionSpec, Manifest
+from edgefn_runtime.variant import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,14 +17,14 @@ class Revision:
         digest: Of the manifest.
         manifest: What the bundle says of itself.
         root: Folder of its files.
-        variant: Name of its variant.
+        variant: The one that it serves.
     """
 
     number: int
     digest: str
     manifest: Manifest
     root: Path
-    variant: str
+    variant: Variant
 
     @property
     def function(self) -> str:
@@ -44,13 +45,13 @@ class Revision:
             replica=replica,
             function=self.function,
             revision=self.number,
-            variant=self.variant,
+            variant=self.variant.name,
             root=str(self.root),
             module=manifest.module,
             attribute=manifest.attribute,
             models={
                 parameter: ModelFile(path, manifest.file(path).sha256)
-                for parameter, path in manifest.spec.models.items()
+                for parameter, path in self.variant.models.items()
             },
             socket=socket,
             status=status,

@@ -40,7 +40,7 @@ def function_status(
         "state": "quarantined" if reason else "serving",
         "reason": reason,
         "doc": revision.spec.doc,
-        "variants": [revision.variant],
+        "variants": [revision.variant.name],
         "replicas": [
             _replica_status(replica, memory.get(replica.id, 0), totals)
             for replica in replicas
@@ -85,7 +85,7 @@ def _replica_status(replica: Replica, memory_bytes: int, totals: Totals) -> dict
     return {
         "replica": replica.id,
         "pid": replica.pid or 0,
-        "variant": replica.revision.variant,
+        "variant": replica.revision.variant.name,
         "state": replica.state,
         "ongoing": totals.at_replica(replica.revision.function, replica.id),
         "started_at": replica.started_at.isoformat(),

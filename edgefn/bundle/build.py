@@ -14,6 +14,7 @@ import msgspec
 from edgefn.bundle.description import Declared, Description
 from edgefn.bundle.gather import BuildFailed, check_file, gather
 from edgefn_runtime.manifest import BundleFile, Manifest, decode_manifest
+from edgefn_runtime.variant import as_given
 
 ENTRY_FILE: Final = "function.py"
 DESCRIBE_TIMEOUT_S: Final = 60.0
@@ -177,6 +178,7 @@ def _bundle(
         attribute=declared.attribute,
         spec=declared.spec,
         schema=declared.schema,
+        variants=(as_given(declared.spec.models),),
         files=tuple(BundleFile(name, *hashed[name]) for name in sorted(files)),
     )
     decode_manifest(manifest.encode())  # what a box would refuse is refused here

@@ -64,7 +64,9 @@ def _declared(module: ModuleType) -> tuple[Declared, ...]:
     found = {}
     for attribute, value in vars(module).items():
         if isinstance(value, EdgeFunction) and id(value) not in found:
-            found[id(value)] = Declared(attribute, value.spec, value.signature.described)
+            found[id(value)] = Declared(
+                attribute, value.spec, value.signature.described, value.options
+            )
     return tuple(found.values())
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from edgefn.build_options import BuildOptions
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 
 
@@ -11,6 +12,7 @@ class Declared(msgspec.Struct, frozen=True):
     attribute: str
     spec: FunctionSpec
     schema: FunctionSchema
+    options: BuildOptions = BuildOptions()
 
 
 class Description(msgspec.Struct, frozen=True):

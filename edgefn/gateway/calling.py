@@ -131,7 +131,7 @@ def _answer(
             call.miss = "refused"
         raise error
     elapsed_s = time.monotonic() - call.read_s
-    function.count_result(elapsed_s, reply)
+    gateway.loop.call_soon(function.count_result, elapsed_s, reply)  # behind the answer
     sla = ""
     if call.deadline_s is not None:
         if call.read_s + elapsed_s <= call.deadline_s:

@@ -160,25 +160,24 @@ class Dispatcher:
                 self._submit_again(call)
 
     def replied(self, link: ReplicaLink, call: PendingCall | None, reply: Reply) -> None:
-        """Hands a reply to the one who waits for it."""
-        replica = link.route.replica
-        if self._silent:
-            self._silent.pop(replica, None)
-        answered = Answered(
-            replica,
-            reply.service_us * 1e-6,
-            reply.backlog_us * 1e-6,
-            reply.batch,
-            abandoned=call is None,
-        )
-        self._router.observe(time.monotonic(), answered)
+        """Hands a reply to the one who waits for it, and learns from it once it is answered."""
         if call is not None and not call.answered.done():
             call.answered.set_result(reply)
+        # Behind the task that this wakes: its caller waits, and the router does not.
+        asyncio.get_running_loop().call_soon(self._learn, link.route.replica, reply, call is None)
 
     def suspect(self, link: ReplicaLink, why: str) -> None:
         """Asks the box to look at a replica."""
         _LOG.warning("replica %s of %s: %s", link.route.replica, link.function, why)
         self._tell(Suspect(link.route.replica, why))
+
+    def _learn(self, replica: str, reply: Reply, abandoned: bool) -> None:
+        if self._silent:
+            self._silent.pop(replica, None)
+        answered = Answered(
+            replica, reply.service_us * 1e-6, reply.backlog_us * 1e-6, reply.batch, abandoned
+        )
+        self._router.observe(time.monotonic(), answered)
 
     def _let_go(self, call: PendingCall, now_s: float, overdue_s: float) -> None:
         function = self.functions.get(call.function)

@@ -11,9 +11,12 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from edgefn_runtime.errors import EdgefnError
+from edgefn_runtime.variant import Variant
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_FILES: Final = 4096
+MAX_VARIANTS: Final = 64
+MAX_SAMPLES: Final = 16
 ASYNC_RUNS: Final = 64  # of a coroutine function, at once in a replica
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -109,23 +112,51 @@ class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
 
 
+class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The distributions that a function runs with, beside what the box itself has.
+
+    Attributes:
+        lock: Lines of a requirements file as pip reads it: exact versions, each with the SHA-256 of
+            the files that may be installed.
+        python: Version of Python that it was resolved for, as in `3.11`.
+        wheels: Those that the bundle brings along, all of them or none; paths in it.
+    """
+
+    lock: str
+    python: str
+    wheels: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of what is installed, in hex: equal locks share an environment."""
+        return hashlib.sha256(f"{self.python}\n{self.lock}".encode()).hexdigest()
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One function, ready to be deployed.
 
     Attributes:
         format: Version of this format.
+        runtime: Versions of edgefn that can serve it (PEP 440), as in `>=0.1`.
         module: The file that declares the function, one of `files`.
         attribute: Its name in that module.
         spec: What was declared.
         schema: What goes in and out.
+        variants: Forms of its models, the preferred one first; never empty.
+        environment: What `spec.requirements` were resolved to; None without requirements.
+        samples: Calls that a new revision must answer before it serves; paths in the bundle, each
+            a whole request body whose suffix says its content type.
         files: All of the bundle, sorted by path.
     """
 
     format: int = FORMAT
+    runtime: str = ""
     module: str
     attribute: str
     spec: FunctionSpec
     schema: FunctionSchema
+    variants: tuple[Variant, ...]
+    environment: Environment | None = None
+    samples: tuple[str, ...] = ()
     files: tuple[BundleFile, ...]
 
     def encode(self) -> bytes:
@@ -147,6 +178,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 return file
         raise InvalidManifest(f"{path!r} is not among the files of function {self.spec.name!r}")
 
+    def variant(self, name: str) -> Variant:
+        """Returns a variant by its name.
+
+        Raises:
+            InvalidManifest: There is none of that name.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise InvalidManifest(f"function {self.spec.name!r} has no variant {name!r}")
+
 
 def decode_manifest(data: bytes) -> Manifest:
     """Parses and checks a manifest.
@@ -164,9 +206,31 @@ def decode_manifest(data: bytes) -> Manifest:
             f"the bundle has format {manifest.format}; this box reads {FORMAT}. Upgrade the box."
         )
     _check_files(manifest.files)
-    for path in (manifest.module, *manifest.spec.models.values()):
+    _check_variants(manifest)
+    wheels = manifest.environment.wheels if manifest.environment else ()
+    for path in (manifest.module, *manifest.samples, *wheels):
         manifest.file(path)
+    if len(manifest.samples) > MAX_SAMPLES:
+        raise InvalidManifest(
+            f"the bundle has {len(manifest.samples)} samples; at most {MAX_SAMPLES} may be"
+        )
     return manifest
+
+
+def _check_variants(manifest: Manifest) -> None:
+    names = [variant.name for variant in manifest.variants]
+    if not 1 <= len(names) <= MAX_VARIANTS or len(set(names)) < len(names):
+        raise InvalidManifest(
+            f"a bundle has 1 to {MAX_VARIANTS} variants, each of its own name; this has {names}"
+        )
+    for variant in manifest.variants:
+        if variant.models.keys() != manifest.spec.models.keys():
+            raise InvalidManifest(
+                f"variant {variant.name!r} has models for {sorted(variant.models)}; the function "
+                f"takes {sorted(manifest.spec.models)}"
+            )
+        for path in variant.models.values():
+            manifest.file(path)
 
 
 def _check_files(files: tuple[BundleFile, ...]) -> None:

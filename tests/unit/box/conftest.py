@@ -9,6 +9,7 @@ import pytest
 from edgefn.box.replica import Replica, ReplicaState
 from edgefn.box.revision import Revision
 from edgefn_runtime.manifest import BundleFile, FunctionSchema, FunctionSpec, Manifest
+from edgefn_runtime.variant import as_given
 
 SCHEMA = FunctionSchema(input={"type": "object"}, output={}, v2_inputs=(), v2_outputs=())
 
@@ -18,11 +19,13 @@ def make_revision() -> Callable[..., Revision]:
     """Makes a revision of a function without any file behind it."""
 
     def make(name: str = "f", number: int = 1, **spec: object) -> Revision:
+        declared = FunctionSpec(name=name, **spec)  # type: ignore[arg-type]
         manifest = Manifest(
             module="function.py",
             attribute=name,
-            spec=FunctionSpec(name=name, **spec),  # type: ignore[arg-type]
+            spec=declared,
             schema=SCHEMA,
+            variants=(as_given(declared.models),),
             files=(BundleFile("function.py", 1, "a" * 64), BundleFile("m.onnx", 2, "b" * 64)),
         )
         return Revision(
@@ -30,7 +33,7 @@ def make_revision() -> Callable[..., Revision]:
             digest=manifest.digest(),
             manifest=manifest,
             root=Path("/nowhere"),
-            variant="python",
+            variant=manifest.variants[0],
         )
 
     return make

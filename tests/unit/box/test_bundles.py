@@ -9,6 +9,7 @@ import pytest
 from edgefn.box.bundles import Bundles
 from edgefn.bundle.store import BlobMissing, BlobStore
 from edgefn_runtime.manifest import BundleFile, FunctionSchema, FunctionSpec, Manifest
+from edgefn_runtime.variant import as_given
 
 FILES = {"function.py": b"code", "data/model.onnx": b"model"}
 DIGEST = "d" * 64
@@ -37,6 +38,7 @@ def upload(store: BlobStore) -> Manifest:
         attribute="f",
         spec=FunctionSpec(name="f"),
         schema=FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=()),
+        variants=(as_given({}),),
         files=tuple(listed),
     )
 

@@ -20,6 +20,7 @@ from edgefn_runtime.manifest import (
     InvalidManifest,
     Manifest,
 )
+from edgefn_runtime.variant import as_given
 
 
 def sha256(data: bytes) -> str:
@@ -39,6 +40,7 @@ def manifest_of(files: dict[str, bytes]) -> Manifest:
         attribute="f",
         spec=FunctionSpec(name="f"),
         schema=FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=()),
+        variants=(as_given({}),),
         files=tuple(BundleFile(p, len(d), sha256(d)) for p, d in sorted(files.items())),
     )
 
@@ -175,6 +177,7 @@ def test_a_size_that_does_not_fit_is_refused(store: BlobStore, tmp_path: Path) -
         attribute="f",
         spec=manifest.spec,
         schema=manifest.schema,
+        variants=(as_given({}),),
         files=(BundleFile("function.py", 3, digest),),
     )
     with pytest.raises(DigestMismatch, match="7 bytes"):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgefn_runtime.manifest import (
+    FORMAT,
     MAX_BUNDLE_BYTES,
     MAX_FILES,
     BundleFile,
@@ -15,6 +16,7 @@ from edgefn_runtime.manifest import (
     Manifest,
     decode_manifest,
 )
+from edgefn_runtime.variant import as_given
 
 DIGEST = "0" * 64
 
@@ -25,6 +27,7 @@ def manifest(*paths: str, size: int = 1) -> Manifest:
         attribute="f",
         spec=FunctionSpec(name="f"),
         schema=FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=()),
+        variants=(as_given({}),),
         files=tuple(BundleFile(path, size, DIGEST) for path in ("function.py", *paths)),
     )
 
@@ -79,8 +82,10 @@ def test_limits_are_held() -> None:
 
 def test_a_newer_format_says_to_upgrade() -> None:
     """An old box says what to do about a new bundle."""
-    newer = msgspec.structs.replace(manifest(), format=2)
-    with pytest.raises(InvalidManifest, match="has format 2; this box reads 1. Upgrade"):
+    newer = msgspec.structs.replace(manifest(), format=FORMAT + 1)
+    with pytest.raises(
+        InvalidManifest, match=f"has format {FORMAT + 1}; this box reads {FORMAT}. Upgrade"
+    ):
         decode_manifest(newer.encode())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgefn_runtime.variant import variant_name
+from edgefn_runtime.variant import backend_of
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from edgefn_runtime.variant import variant_name
 )
 def test_a_variant_is_called_by_what_runs_it(paths, name):
     """The suffixes of the models say which backends a variant needs."""
-    assert variant_name(paths) == name
+    assert backend_of(paths) == name

@@ -1,0 +1,1 @@
+"""Compressed variants of models: made, measured, judged."""
