@@ -53,8 +53,9 @@ $(VENV)/.installed: requirements/base.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(VENV)/.installed-dev: requirements/dev.lock | $(VENV)/.installed
+$(VENV)/.installed-dev: requirements/dev.lock requirements/torch.txt | $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.lock -r requirements/torch.txt
 	@touch $@
 
 $(VENV)/.installed-train: pyproject.toml | $(VENV)/.installed
