@@ -77,8 +77,10 @@ class Execution:
 
     def steps(self, calls: list[Call]) -> Steps:
         """Yields the arguments of each run to make; returns one answer a call, in order."""
+        if len(calls) == 1:
+            return [(yield from self._alone(calls[0]))]
         answers: dict[int, Answer] = {}
-        if self._batched and len(calls) > 1:
+        if self._batched:
             yield from self._together(calls, answers)
         for index, call in enumerate(calls):
             if index not in answers:

@@ -14,6 +14,8 @@ from edgefn_runtime.errors import InvalidInput
 MAX_DEPTH: Final = 16
 MAX_CONTAINERS: Final = 65_536
 
+_CONTAINERS: Final = (dict, list)
+
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _MSGPACK_CONTAINERS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 # How many bytes follow a msgpack tag: a fixed number, or a length in so many bytes (negative).
@@ -96,7 +98,7 @@ def _check_depth(value: Any, left: int, path: str) -> None:
     if left == 0:
         raise InvalidInput(f"nested deeper than {MAX_DEPTH}", path=path[:200])
     for key, item in items:
-        if isinstance(item, dict | list):
+        if isinstance(item, _CONTAINERS):
             _check_depth(item, left - 1, f"{path}.{key}")
 
 
