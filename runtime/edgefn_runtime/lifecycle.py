@@ -5,7 +5,8 @@ Three channels, none of which carries a call:
 - To the forkserver, a Unix stream socket with frames of `ToForkserver` and `FromForkserver`; a
   `Fork` has two file descriptors with it, the replica's log pipe and its lifecycle socket.
 - The lifecycle socket between box and replica: the replica says `Ready` or `Failed` once, the box
-  says `Drain`, and the end of the stream is the death of the other side.
+  says `Drain`, and the end of the stream is the death of the other side. A build, which starts
+  replicas in the same way, says `Measure`; the replica answers `Measured` or `Failed`.
 - The status page, a small file that both map: two instants of the monotonic clock, which all
   processes of a machine share. The box sees a hang in it even if the replica can say nothing.
 
@@ -22,6 +23,7 @@ import msgspec
 
 from edgefn_runtime.errors import ErrorBody, ProtocolError
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import Latency
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 BEAT_S: Final = 0.25
@@ -119,10 +121,41 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Answer what you have, then exit."""
 
 
+class Measure(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
+    """Run your models for a while, and say how long a run takes. No calls are answered meanwhile.
+
+    Attributes:
+        inputs: Of each parameter's model, an `.npz` file with arrays `<run>/<input>`, in the order
+            of the model's inputs.
+        batches: Made of the first dimension of these arrays; one that a model refuses is left out.
+            Where all are, the inputs are taken as they are.
+        slice_s: How long to run each batch.
+    """
+
+    inputs: dict[str, str]
+    batches: tuple[int, ...]
+    slice_s: float
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured"):
+    """What was asked for with `Measure`.
+
+    Attributes:
+        latencies: Of one run of each model, added up, by batch.
+        load_s: How long the models took to load when the replica started.
+        private_bytes: Memory that no other process shares, after the runs.
+    """
+
+    latencies: tuple[Latency, ...]
+    load_s: float
+    private_bytes: int
+
+
 ToForkserver = Fork | Kill
 FromForkserver = Forked | ForkFailed | Exited
 FromReplica = Ready | Failed
-ToReplica = Drain
+ToBuild = FromReplica | Measured
+ToReplica = Drain | Measure
 
 _LENGTH = struct.Struct("<I")
 

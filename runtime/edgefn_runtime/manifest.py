@@ -5,6 +5,7 @@ and its digest is that of its canonical bytes.
 """
 
 import hashlib
+import unicodedata
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +20,8 @@ MAX_VARIANTS: Final = 64
 MAX_SAMPLES: Final = 16
 ASYNC_RUNS: Final = 64  # of a coroutine function, at once in a replica
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
+MAX_MANIFEST_BYTES: Final = 3 * 1024 * 1024
+MAX_PATH_BYTES: Final = 1024
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"
 
@@ -29,6 +32,12 @@ class InvalidManifest(EdgefnError):
     """A manifest that is not one, or that names what it may not."""
 
     code = "invalid_manifest"
+
+
+class BundleTooLarge(InvalidManifest):
+    """A bundle beyond the limits on its size or its number of files."""
+
+    code = "bundle_too_large"
 
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +117,7 @@ class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One regular file of a bundle."""
 
     path: str
-    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_BUNDLE_BYTES)]
+    size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
 
 
@@ -194,9 +203,13 @@ def decode_manifest(data: bytes) -> Manifest:
     """Parses and checks a manifest.
 
     Raises:
-        InvalidManifest: It is malformed, too new, too large, or names a path that is not a plain
-            relative one.
+        InvalidManifest: It is malformed, too new, or names a path that is not a plain relative one.
+        BundleTooLarge: It has too many files, or too large ones.
     """
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise BundleTooLarge(
+            f"the manifest has {len(data)} bytes; at most {MAX_MANIFEST_BYTES} may be"
+        )
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -213,6 +226,21 @@ def decode_manifest(data: bytes) -> Manifest:
     if len(manifest.samples) > MAX_SAMPLES:
         raise InvalidManifest(
             f"the bundle has {len(manifest.samples)} samples; at most {MAX_SAMPLES} may be"
+        )
+    return manifest
+
+
+def decode_canonical_manifest(data: bytes) -> Manifest:
+    """Parses and checks a manifest whose very bytes matter, because they were signed.
+
+    Raises:
+        InvalidManifest: As `decode_manifest`, or the bytes are not what `Manifest.encode` returns:
+            spaces, another order, fields twice or unknown.
+    """
+    manifest = decode_manifest(data)
+    if manifest.encode() != data:
+        raise InvalidManifest(
+            "the manifest is not in its canonical form: send the bytes of the bundle as they are"
         )
     return manifest
 
@@ -235,19 +263,32 @@ def _check_variants(manifest: Manifest) -> None:
 
 def _check_files(files: tuple[BundleFile, ...]) -> None:
     if len(files) > MAX_FILES:
-        raise InvalidManifest(f"the bundle has {len(files)} files; at most {MAX_FILES} may be")
+        raise BundleTooLarge(f"the bundle has {len(files)} files; at most {MAX_FILES} may be")
     total_bytes = sum(file.size for file in files)
     if total_bytes > MAX_BUNDLE_BYTES:
-        raise InvalidManifest(
+        raise BundleTooLarge(
             f"the bundle has {total_bytes} bytes; at most {MAX_BUNDLE_BYTES} may be"
         )
+    sizes: dict[str, int] = {}
     seen: set[str] = set()
     for file in files:
         check_path(file.path)
-        folded = file.path.casefold()
+        if sizes.setdefault(file.sha256, file.size) != file.size:
+            raise InvalidManifest(f"{file.path!r} has another size than a file of equal content")
+        folded = _folded(file.path)
         if folded in seen:
             raise InvalidManifest(f"{file.path!r} is listed twice (letter case does not count)")
         seen.add(folded)
+    for path in seen:
+        for parent in PurePosixPath(path).parents:
+            if str(parent) in seen:
+                raise InvalidManifest(f"{str(parent)!r} is listed as a file, and {path!r} below it")
+
+
+def _folded(path: str) -> str:
+    """Returns a path as file systems see it that ignore letter case or compose characters."""
+    composed = unicodedata.normalize("NFC", path)
+    return unicodedata.normalize("NFC", composed.casefold())
 
 
 def check_path(path: str) -> None:
@@ -265,6 +306,7 @@ def check_path(path: str) -> None:
         and ".." not in parts
         and "\\" not in path
         and path.isprintable()
+        and len(path.encode()) <= MAX_PATH_BYTES
         and all(len(part.encode()) <= 255 for part in parts)
     )
     if not plain:

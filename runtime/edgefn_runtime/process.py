@@ -11,6 +11,7 @@ from typing import Final, TextIO
 
 _PR_SET_PDEATHSIG: Final = 1
 _OOM_SCORE: Final = 500  # of 1000: when memory runs out, a replica goes before the box does
+_MIN_ADDRESS_SPACE_BYTES: Final = 4 * 1024**3
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,13 +38,15 @@ def become_replica(*, parent_pid: int, log_fd: int) -> None:
     """Makes a process that was just forked one of its own.
 
     It gets a session of its own, so that a Ctrl-C in the box's terminal leaves it to be drained;
-    leaves no core file; and its standard output and error go to the log pipe, line by line.
+    leaves no core file; cannot ask for more memory than the machine has; and its standard output
+    and error go to the log pipe, line by line.
     """
     os.setsid()
     die_with(parent_pid)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_address_space()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(_OOM_SCORE))
     os.dup2(log_fd, 1)
@@ -55,6 +58,20 @@ def become_replica(*, parent_pid: int, log_fd: int) -> None:
     # New ones, because those of the parent remember what kind of file they were opened on.
     sys.stdout = _writer(1)
     sys.stderr = _writer(2)
+
+
+def _limit_address_space() -> None:
+    """Has the kernel refuse what could never fit, which is an error, rather than promise it.
+
+    Not less than a few GiB: address space is reserved generously by allocators and thread stacks,
+    and costs nothing until it is used.
+    """
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = max(machine_bytes, _MIN_ADDRESS_SPACE_BYTES)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _writer(fd: int) -> TextIO:

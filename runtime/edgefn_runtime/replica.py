@@ -24,16 +24,18 @@ from edgefn_runtime.connection import Connection
 from edgefn_runtime.errors import ErrorBody, LoadFailed, ProtocolError
 from edgefn_runtime.execution import Execution
 from edgefn_runtime.lifecycle import (
-    Drain,
     Failed,
-    FromReplica,
+    Measure,
     MessageReader,
     Ready,
     ReplicaConfig,
     StatusPage,
+    ToBuild,
+    ToReplica,
     pack,
 )
 from edgefn_runtime.loader import load_function, load_models
+from edgefn_runtime.measuring import Measuring
 from edgefn_runtime.process import become_replica, listen, reseed
 from edgefn_runtime.servable import Servable
 from edgefn_runtime.serving import ReplicaServer
@@ -59,15 +61,18 @@ def main(config: ReplicaConfig, *, log_fd: int, lifecycle_fd: int, parent_pid: i
     try:
         os.chdir(config.root)
         servable = load_function(config)
+        loading_s = time.monotonic()
         models = load_models(config)
+        measuring = Measuring(models, time.monotonic() - loading_s)
         function = None if servable.spec.is_async else servable.prepare(models)
     except BaseException as error:  # the user's module may raise anything, SystemExit included
         _say_failed(lifecycle, config, error)
         return 1
     # A constructor of a coroutine function may want the loop, a plain one asyncio.run.
     replica = _Replica(
-        config, servable, lambda: function or servable.prepare(models), lifecycle, started_s
-    )
+        config, servable, lambda: function or servable.prepare(models), lifecycle, started_s,
+        measuring,
+    )  # fmt: skip
     # Never closed: that would wait for tasks and threads of the user's code that may never end.
     return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(replica.serve())
 
@@ -82,18 +87,20 @@ class _Replica:
         prepare: Callable[[], Callable[..., Any]],
         lifecycle: socket.socket,
         started_s: float,
+        measuring: Measuring,
     ) -> None:
         self._config = config
         self._servable = servable
         self._prepare = prepare
         self._lifecycle = lifecycle
         self._started_s = started_s
+        self._measuring = measuring
         self._boot_id = secrets.token_hex(8)
 
     async def serve(self) -> int:
         """Serves until told to drain; returns the exit code."""
         loop = asyncio.get_running_loop()
-        box = _Box()
+        box = _Box(self._measure)
         try:
             server = self._server(self._prepare())
             listening = listen(self._config.socket)
@@ -141,6 +148,12 @@ class _Replica:
             time.monotonic() - self._started_s,
         )
 
+    def _measure(self, asked: Measure) -> ToBuild:
+        try:
+            return self._measuring.measure(asked)
+        except Exception as error:  # the model's engine, or the file of inputs
+            return Failed(ErrorBody(LoadFailed.code, f"its models do not run: {describe(error)}"))
+
     def _report(self, request_id: str, error: BaseException) -> None:
         """Writes a failure of the function to the log."""
         text = traceback_of(error, self._config.root)
@@ -154,22 +167,26 @@ class _Box(asyncio.Protocol):
         drained: Becomes True when the box wants a drain, False when it is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measure: Callable[[Measure], ToBuild]) -> None:
         self.drained: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._reader = MessageReader(Drain)
+        self._measure = measure
+        self._reader = MessageReader(ToReplica)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
-    def say(self, message: FromReplica) -> None:
+    def say(self, message: ToBuild) -> None:
         if self._transport is not None:
             self._transport.write(pack(message))
 
     def data_received(self, data: bytes) -> None:
         try:
-            if self._reader.feed(data):
-                self.end(True)
+            for message in self._reader.feed(data):
+                if isinstance(message, Measure):
+                    self.say(self._measure(message))
+                else:
+                    self.end(True)
         except ProtocolError as error:
             print(f"the box sent what is no message of ours: {error}", file=sys.stderr)
             self.end(False)

@@ -1,5 +1,6 @@
 """TFLite models, run by LiteRT; by `tflite-runtime` where only that is installed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,9 @@ class LitertModel(Model):
     """A model in an interpreter with one thread. Not to be called from two threads at once.
 
     Inputs and outputs have the names of the model's signature if it has exactly one, else those of
-    their tensors. A free dimension (usually the batch) is resized when the given size changes.
+    their tensors. A free dimension (usually the batch) is resized when the given size changes. A
+    model made for one row (the first dimension of every input and output is a fixed 1) takes any
+    number of rows and runs once for each.
     """
 
     def __init__(self, interpreter: Any, file_name: str) -> None:
@@ -75,6 +78,9 @@ class LitertModel(Model):
         self._output_indices = [int(detail["index"]) for detail in outputs]
         self._shapes = [tuple(int(size) for size in detail["shape"]) for detail in inputs]
         self._dtypes = [np.dtype(info.dtype) for info in self.inputs]
+        self._output_dtypes = [np.dtype(info.dtype) for info in self.outputs]
+        self._row_shapes = [tuple(int(size) for size in detail["shape"][1:]) for detail in outputs]
+        self._one_row = all(info.shape[:1] == (1,) for info in (*self.inputs, *self.outputs))
 
     def run(self, arrays: list[Array]) -> list[Array]:
         """Runs the model on one array an input, in order.
@@ -89,13 +95,44 @@ class LitertModel(Model):
         shapes = [array.shape for array in arrays]
         try:
             if shapes != self._shapes:
+                if self._one_row:
+                    return self._run_rows(arrays)
                 self._resize(arrays, shapes)
-            for index, array in zip(self._input_indices, arrays, strict=True):
-                self._interpreter.set_tensor(index, array)
-            self._interpreter.invoke()
-            return [self._interpreter.get_tensor(index) for index in self._output_indices]
+            return self._run_once(arrays)
         except (ValueError, RuntimeError) as error:
             raise ModelRunFailed(f"the model failed: {' '.join(str(error).split())}") from error
+
+    def _run_once(self, arrays: Sequence[Array]) -> list[Array]:
+        for index, array in zip(self._input_indices, arrays, strict=True):
+            self._interpreter.set_tensor(index, array)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._output_indices]
+
+    def _run_rows(self, arrays: list[Array]) -> list[Array]:
+        """Runs each row by itself: a resized batch breaks shapes that the model has as constants.
+
+        It is no slower: within a run nothing is shared between rows but the weights, which stay in
+        the cache.
+        """
+        rows = arrays[0].shape[0] if arrays[0].ndim else -1
+        for array, info in zip(arrays, self.inputs, strict=True):
+            any_rows = TensorInfo(info.name, info.dtype, ("n", *info.shape[1:]))
+            if not fits(array.shape, any_rows):
+                raise misfit(array, any_rows)
+            if array.shape[0] != rows:
+                raise ModelRunFailed(
+                    f"input {info.name!r}: {array.shape[0]} rows, but {rows} of "
+                    f"{self.inputs[0].name!r}"
+                )
+        outputs = [
+            np.empty((rows, *shape), dtype)
+            for shape, dtype in zip(self._row_shapes, self._output_dtypes, strict=True)
+        ]
+        for row in range(rows):
+            answers = self._run_once([array[row : row + 1] for array in arrays])
+            for output, answer in zip(outputs, answers, strict=True):
+                output[row] = answer[0]
+        return outputs
 
     def _resize(self, arrays: list[Array], shapes: list[tuple[int, ...]]) -> None:
         for array, info in zip(arrays, self.inputs, strict=True):

@@ -9,11 +9,14 @@ from edgefn_runtime.manifest import (
     FORMAT,
     MAX_BUNDLE_BYTES,
     MAX_FILES,
+    MAX_MANIFEST_BYTES,
     BundleFile,
+    BundleTooLarge,
     FunctionSchema,
     FunctionSpec,
     InvalidManifest,
     Manifest,
+    decode_canonical_manifest,
     decode_manifest,
 )
 from edgefn_runtime.variant import as_given
@@ -72,12 +75,59 @@ def test_names_that_differ_in_case_only_are_refused() -> None:
         decode_manifest(manifest("Model.onnx", "model.onnx").encode())
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("caf\u00e9.txt", "cafe\u0301.txt"),
+        ("caf\u00c9.txt", "cafe\u0301.txt"),
+        ("stra\u00dfe.txt", "STRASSE.txt"),
+        ("same.txt", "same.txt"),
+    ],
+)
+def test_names_that_some_systems_take_for_one_are_refused(one: str, other: str) -> None:
+    """Composed or not, folded or not."""
+    with pytest.raises(InvalidManifest, match="listed twice"):
+        decode_manifest(manifest(one, other).encode())
+
+
+@pytest.mark.parametrize("below", ["data/x", "data/deep/x", "DATA/x"])
+def test_a_file_is_no_folder(below: str) -> None:
+    """A path cannot be both, or writing it out would fail half-way."""
+    with pytest.raises(InvalidManifest, match="listed as a file"):
+        decode_manifest(manifest("data", below).encode())
+
+
+def test_a_path_is_bounded_as_a_whole() -> None:
+    """Many short names could still be too long for a system."""
+    with pytest.raises(InvalidManifest, match="not a plain relative path"):
+        decode_manifest(manifest("/".join(["abcdefghi"] * 103)).encode())
+
+
+def test_equal_contents_have_equal_sizes() -> None:
+    """One digest cannot be of two lengths."""
+    files = (BundleFile("function.py", 1, DIGEST), BundleFile("other.py", 2, DIGEST))
+    lying = msgspec.structs.replace(manifest(), files=files)
+    with pytest.raises(InvalidManifest, match="another size"):
+        decode_manifest(lying.encode())
+
+
 def test_limits_are_held() -> None:
-    """Neither too many files nor too many bytes are announced."""
-    with pytest.raises(InvalidManifest, match="at most 4096"):
+    """Neither too many files nor too many bytes are announced, nor is the manifest endless."""
+    with pytest.raises(BundleTooLarge, match="at most 4096"):
         decode_manifest(manifest(*(f"f{number}" for number in range(MAX_FILES))).encode())
-    with pytest.raises(InvalidManifest, match="bytes; at most"):
-        decode_manifest(manifest("a", size=MAX_BUNDLE_BYTES).encode())
+    for size in (MAX_BUNDLE_BYTES, 2**62):
+        with pytest.raises(BundleTooLarge, match="bytes; at most"):
+            decode_manifest(manifest("a", size=size).encode())
+    with pytest.raises(BundleTooLarge, match="the manifest has"):
+        decode_manifest(manifest().encode() + b" " * MAX_MANIFEST_BYTES)
+
+
+def test_the_bytes_that_were_signed_have_one_spelling() -> None:
+    """Another one of the same manifest is refused where the bytes matter."""
+    encoded = manifest().encode()
+    assert decode_canonical_manifest(encoded) == manifest()
+    with pytest.raises(InvalidManifest, match="canonical"):
+        decode_canonical_manifest(msgspec.json.format(encoded))
 
 
 def test_a_newer_format_says_to_upgrade() -> None:

@@ -42,6 +42,19 @@ def test_a_free_batch_is_resized(tflite_model):
         np.testing.assert_allclose(model(np.repeat(X, size, 0)), np.repeat(Y, size, 0))
 
 
+@pytest.mark.parametrize("weights", ["float", "dynamic"])
+def test_a_batch_of_one_takes_any_number_of_rows(tflite_model, weights):
+    """A model made for one row is run once for each, and never resized."""
+    model = load_model(tflite_model(weights), "m.tflite")
+    rows = np.float32([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
+    expected = np.concatenate([model(row[None]) for row in rows])
+    for size in (3, 1, 0, 2):
+        answer = model(rows[:size])
+        assert (answer.shape, answer.dtype) == ((size, 2), np.float32)
+        np.testing.assert_array_equal(answer, expected[:size])
+    assert model.inputs[0].shape == (1, 4)
+
+
 def test_names_are_those_of_the_signature(tflite_model):
     """A model with one signature is called by its names."""
     model = load_model(tflite_model(signature=True), "m.tflite")
@@ -53,8 +66,8 @@ def test_names_are_those_of_the_signature(tflite_model):
     ("array", "said"),
     [
         (X.astype(np.float64), "input 'in': expected float32, got float64"),
-        (X[:, :3], r"input 'in': expected shape \[1, 4\], got \[1, 3\]"),
-        (X[0], r"expected shape \[1, 4\], got \[4\]"),
+        (X[:, :3], r"input 'in': expected shape \[n, 4\], got \[1, 3\]"),
+        (X[0], r"expected shape \[n, 4\], got \[4\]"),
     ],
 )
 def test_what_does_not_fit_is_named(tflite_model, array, said):
