@@ -1,0 +1,104 @@
+"""Which variants are worth keeping, and in which order a box tries them.
+
+A variant is dominated if another one is at least as good in size, latency and accuracy, and better
+in one of them. Latencies within `LATENCY_MARGIN` of each other count as equal, because so much is
+noise; dominance is then not transitive, so a variant is dropped only for one that is kept.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from edgefn_runtime.variant import Measurement, Variant
+
+LATENCY_MARGIN: Final = 0.03
+
+
+def quality(measured: Measurement) -> float:
+    """Returns what says how good the answers are: accuracy, else agreement, else SNR (dB).
+
+    The variants of one build are measured on the same data, so all have the same of the three.
+    """
+    if measured.accuracy is not None:
+        return measured.accuracy.value
+    if measured.agreement is not None:
+        return measured.agreement.value
+    return math.inf if measured.snr_db is None else measured.snr_db
+
+
+def latency_s(measured: Measurement) -> float:
+    """Returns the median latency of the smallest batch that was measured."""
+    return min(measured.latencies, key=lambda latency: latency.batch).p50_s
+
+
+def dominated(variants: Sequence[Variant]) -> dict[str, str]:
+    """Returns the names of those to drop, each with the name of a kept one that dominates it.
+
+    Args:
+        variants: All measured.
+    """
+    kept: list[tuple[Variant, Measurement]] = []
+    dropped: dict[str, str] = {}
+    # Whatever dominates a variant comes before it in this order.
+    ordered = sorted(
+        measured_of(variants),
+        key=lambda each: (each[1].size_bytes, -quality(each[1]), latency_s(each[1])),
+    )
+    for variant, measured in ordered:
+        better = next((other for other, found in kept if _dominates(found, measured)), None)
+        if better is None:
+            kept.append((variant, measured))
+        else:
+            dropped[variant.name] = better.name
+    return dropped
+
+
+def in_order(variants: Sequence[Variant], min_accuracy: float | None) -> list[Variant]:
+    """Returns measured variants in order of preference.
+
+    Those that meet the floor come first, the fastest of them at the head; of equally fast ones, the
+    smaller.
+
+    Args:
+        variants: All measured.
+        min_accuracy: The function's floor; None: every one meets it.
+    """
+    floor = -math.inf if min_accuracy is None else min_accuracy
+    left = measured_of(variants)
+    ordered = []
+    while left:
+        able = [each for each in left if quality(each[1]) >= floor] or left
+        limit_s = min(latency_s(measured) for _, measured in able) * (1 + LATENCY_MARGIN)
+        fastest = [each for each in able if latency_s(each[1]) <= limit_s]
+        first = min(fastest, key=lambda each: (each[1].size_bytes, latency_s(each[1])))
+        ordered.append(first[0])
+        left.remove(first)
+    return ordered
+
+
+def measured_of(variants: Sequence[Variant]) -> list[tuple[Variant, Measurement]]:
+    """Returns each variant with its measurement.
+
+    Raises:
+        ValueError: One was not measured.
+    """
+    found = []
+    for variant in variants:
+        if variant.measured is None or not variant.measured.latencies:
+            raise ValueError(f"variant {variant.name!r} was not measured")
+        found.append((variant, variant.measured))
+    return found
+
+
+def _dominates(first: Measurement, second: Measurement) -> bool:
+    fast, slow = latency_s(first), latency_s(second)
+    return (
+        first.size_bytes <= second.size_bytes
+        and quality(first) >= quality(second)
+        and fast <= slow * (1 + LATENCY_MARGIN)
+        and (
+            first.size_bytes < second.size_bytes
+            or quality(first) > quality(second)
+            or fast * (1 + LATENCY_MARGIN) < slow
+        )
+    )
