@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from edgefn.box.trust import Newest
+from edgefn.bundle.signing import BadSignature, Signature, decode_signature
 from edgefn.errors import ConfigError
 from edgefn_runtime.manifest import InvalidManifest, Manifest, decode_manifest
 
 RevisionState = Literal["serving", "superseded", "failed", "removed"]
 
-SCHEMA_VERSION: Final = 1
-HISTORY: Final = 20  # revisions kept for each name, the serving one not counted
+SCHEMA_VERSION: Final = 2
+HISTORY: Final = 5  # superseded revisions of each name that can be rolled back to
+LINES: Final = 20  # numbers back to which failed and removed revisions are remembered
 BUSY_TIMEOUT_S: Final = 5.0
 
-_SCHEMA: Final = """
+# One step for each version, from the one before to it; the first makes an empty file.
+_STEPS: Final = (
+    """
 CREATE TABLE revision (
     name TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -36,7 +41,17 @@ CREATE TABLE revision (
     PRIMARY KEY (name, number)
 ) STRICT;
 CREATE UNIQUE INDEX one_serving ON revision (name) WHERE state = 'serving';
-"""
+""",
+    # What was deployed before there were signatures has none. `newest` outlives its revision.
+    """
+ALTER TABLE revision ADD COLUMN signature BLOB;
+CREATE TABLE newest (
+    name TEXT NOT NULL PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    digest TEXT NOT NULL
+) STRICT;
+""",
+)
 
 T = TypeVar("T")
 
@@ -55,6 +70,7 @@ class RevisionRow:
         reason: Why it failed, if it did.
         created_at: ISO 8601 in UTC.
         note: What the deployment was, beside new code, like "rollback to 2".
+        signature: That the bundle came with; None if it came before there were signatures.
     """
 
     name: str
@@ -64,6 +80,7 @@ class RevisionRow:
     reason: str
     created_at: str
     note: str
+    signature: Signature | None = None
 
 
 class State:
@@ -103,7 +120,7 @@ class State:
         rows = self._db.execute(
             f"SELECT {_COLUMNS}, manifest FROM revision WHERE state = 'serving' ORDER BY name"
         )
-        found = ((RevisionRow(**_named(row)), _read(row[0], row[-1])) for row in rows.fetchall())
+        found = ((_row(row), _read(row[0], row[-1])) for row in rows.fetchall())
         return [(row, manifest) for row, manifest in found if manifest is not None]
 
     def history(self, name: str) -> list[RevisionRow]:
@@ -111,7 +128,7 @@ class State:
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM revision WHERE name = ? ORDER BY number DESC", (name,)
         )
-        return [RevisionRow(**_named(row)) for row in rows.fetchall()]
+        return [_row(row) for row in rows.fetchall()]
 
     def manifest(self, name: str, number: int) -> Manifest:
         """Returns the manifest of a revision that `history` has."""
@@ -123,39 +140,69 @@ class State:
 
         None if there is a revision that this version of edgefn cannot read, and another could.
         """
-        rows = self._db.execute(
-            "SELECT name, manifest FROM revision WHERE state IN ('serving', 'superseded')"
-        )
-        found = [_read(name, data) for name, data in rows.fetchall()]
-        if None in found:
+        found = self._needed()
+        if found is None:
             return None
-        return {file.sha256 for manifest in found if manifest for file in manifest.files}
+        return {file.sha256 for manifest in found for file in manifest.files}
+
+    def environments(self) -> set[str] | None:
+        """Returns the digests of all environments that a revision still could need.
+
+        None if there is a revision that this version of edgefn cannot read, and another could.
+        """
+        found = self._needed()
+        if found is None:
+            return None
+        return {manifest.environment.digest() for manifest in found if manifest.environment}
+
+    def newest(self, name: str) -> Newest | None:
+        """Returns the newest bundle that served under a name since it was last removed."""
+        query = "SELECT sequence, digest FROM newest WHERE name = ?"
+        found = self._db.execute(query, (name,)).fetchone()
+        return None if found is None else Newest(sequence=found[0], digest=found[1])
 
     def add(self, row: RevisionRow, manifest: Manifest) -> None:
-        """Adds a revision; if it serves, the one before is superseded in the same transaction."""
+        """Adds a revision, and forgets those that are too old.
+
+        If it serves, the one before is superseded in the same transaction, and nothing that was
+        signed before it will be the newest again.
+        """
         with self._transaction() as db:
             if row.state == "serving":
                 db.execute(
                     "UPDATE revision SET state = 'superseded' WHERE name = ? AND state = 'serving'",
                     (row.name,),
                 )
-            values = (*(getattr(row, column) for column in _NAMES), manifest.encode())
+                _move_newest(db, row)
+            values = [getattr(row, column) for column in _NAMES[:-1]]
+            signature = row.signature.encode() if row.signature else None
+            places = ", ".join("?" * (len(_NAMES) + 1))
             db.execute(
-                f"INSERT INTO revision ({_COLUMNS}, manifest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
+                f"INSERT INTO revision ({_COLUMNS}, manifest) VALUES ({places})",
+                (*values, signature, manifest.encode()),
             )
-            db.execute(
-                "DELETE FROM revision WHERE name = ? AND number < ? AND state != 'serving'",
-                (row.name, row.number - HISTORY),
-            )
+            _forget_old(db, row)
 
     def remove(self, name: str) -> None:
-        """Marks the serving revision of a name as removed, if there is one."""
+        """Marks the serving revision of a name as removed, if there is one.
+
+        What is deployed under that name next may be older: a signer's clock that was ahead must not
+        close a name for ever.
+        """
         with self._transaction() as db:
+            db.execute("DELETE FROM newest WHERE name = ?", (name,))
             db.execute(
                 "UPDATE revision SET state = 'removed' WHERE name = ? AND state = 'serving'",
                 (name,),
             )
+
+    def _needed(self) -> list[Manifest] | None:
+        rows = self._db.execute(
+            "SELECT name, manifest FROM revision WHERE state IN ('serving', 'superseded')"
+        )
+        found = [_read(name, data) for name, data in rows.fetchall()]
+        manifests = [manifest for manifest in found if manifest is not None]
+        return manifests if len(manifests) == len(found) else None
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -166,9 +213,10 @@ class State:
                 f"the state in {self._path} has version {version}, and this edgefn reads up to "
                 f"{SCHEMA_VERSION}: upgrade edgefn"
             )
-        if version == 0:
+        if version < SCHEMA_VERSION:
+            steps = "".join(_STEPS[version:])
             self._db.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
 
     @contextmanager
@@ -215,12 +263,52 @@ class StateThread:
         self._executor.shutdown()
 
 
-_NAMES: Final = ("name", "number", "digest", "state", "reason", "created_at", "note")
+_NAMES: Final = (
+    "name", "number", "digest", "state", "reason", "created_at", "note", "signature"
+)  # fmt: skip
 _COLUMNS: Final = ", ".join(_NAMES)
 
 
-def _named(row: tuple[Any, ...]) -> dict[str, Any]:
-    return dict(zip(_NAMES, row, strict=False))
+def _row(columns: tuple[Any, ...]) -> RevisionRow:
+    """Returns a line from `_COLUMNS`; whatever is behind them is left alone."""
+    values = dict(zip(_NAMES, columns, strict=False))
+    encoded = values.pop("signature")
+    return RevisionRow(**values, signature=_signature(columns[0], encoded))
+
+
+def _signature(name: str, encoded: bytes | None) -> Signature | None:
+    """Returns a stored signature; None if it is damaged, which must not stop what serves."""
+    if encoded is None:
+        return None
+    try:
+        return decode_signature(encoded)
+    except BadSignature as error:
+        _log.error("a stored signature of %s cannot be read: %s", name, error)
+        return None
+
+
+def _move_newest(db: sqlite3.Connection, row: RevisionRow) -> None:
+    if row.signature is None:
+        return
+    db.execute(
+        "INSERT INTO newest VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+        "sequence = excluded.sequence, digest = excluded.digest "
+        "WHERE excluded.sequence > newest.sequence",
+        (row.name, row.signature.sequence, row.digest),
+    )
+
+
+def _forget_old(db: sqlite3.Connection, row: RevisionRow) -> None:
+    db.execute(
+        "DELETE FROM revision WHERE name = ? AND number < ? AND state IN ('failed', 'removed')",
+        (row.name, row.number - LINES),
+    )
+    db.execute(
+        "DELETE FROM revision WHERE name = :name AND state = 'superseded' AND number NOT IN ("
+        "SELECT number FROM revision WHERE name = :name AND state = 'superseded' "
+        "ORDER BY number DESC LIMIT :kept)",
+        {"name": row.name, "kept": HISTORY},
+    )
 
 
 def _read(name: str, data: bytes) -> Manifest | None:

@@ -1,17 +1,21 @@
 """Which files of a folder belong to a bundle.
 
-Everything but: hidden files and folders, `__pycache__` and `*.pyc`, virtual environments, and what
-`.edgefnignore` names. That file has one shell pattern a line; `#` begins a comment. A pattern is
-held against the path from the folder and against each of its parts, so `samples` leaves out every
-file or folder of that name, `*.csv` every CSV, and `data/raw/*` what is below that one folder.
+Everything but: hidden files and folders, `__pycache__` and `*.pyc`, virtual environments, bundles
+(`*.edgefn`), and what `.edgefnignore` names. That file has one shell pattern a line; `#` begins a
+comment. A pattern is held against the path from the folder and against each of its parts, so
+`notes` leaves out every file or folder of that name, `*.csv` every CSV, and `data/raw/*` what is
+below that one folder.
 """
 
 import fnmatch
+import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edgefn.bundle.content import open_regular
 from edgefn.errors import EdgefnError
 from edgefn_runtime.manifest import MAX_BUNDLE_BYTES, MAX_FILES
 
@@ -25,13 +29,17 @@ class BuildFailed(EdgefnError):
     code = "build_failed"
 
 
-def gather(folder: Path) -> dict[str, Path]:
+def gather(folder: Path, *, left_out: Sequence[str] = ()) -> dict[str, Path]:
     """Returns the files of a bundle: path from the folder to file, sorted.
+
+    Args:
+        folder: Of the function.
+        left_out: Patterns of what does not belong to it either, as in `.edgefnignore`.
 
     Raises:
         BuildFailed: There are too many, or too large ones, or something that is not a file.
     """
-    patterns = _ignored(folder)
+    patterns = [*_ignored(folder), *left_out]
     found: dict[str, Path] = {}
     total_bytes = 0
     for path in _walk(folder, folder, patterns):
@@ -72,6 +80,22 @@ def check_file(path: Path, folder: Path) -> int:
     return status.st_size
 
 
+def hash_file(path: Path, folder: Path) -> tuple[int, str]:
+    """Returns the size and the SHA-256 of a file that may be in a bundle.
+
+    Raises:
+        BuildFailed: As `check_file`.
+    """
+    size = check_file(path, folder)
+    if size > MAX_BUNDLE_BYTES:
+        raise BuildFailed(f"{path} has {size} bytes; a bundle has at most {MAX_BUNDLE_BYTES}")
+    try:
+        with open_regular(path) as file:
+            return size, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BuildFailed(f"{path}: cannot be read: {error}") from error
+
+
 def _walk(folder: Path, root: Path, patterns: list[str]) -> list[Path]:
     found = []
     with os.scandir(folder) as entries:
@@ -90,7 +114,7 @@ def _walk(folder: Path, root: Path, patterns: list[str]) -> list[Path]:
 
 def _is_left_out(relative: Path, patterns: list[str]) -> bool:
     name = relative.name
-    if name.startswith(".") or name == "__pycache__" or name.endswith(".pyc"):
+    if name.startswith(".") or name == "__pycache__" or name.endswith((".pyc", ".edgefn")):
         return True
     whole = relative.as_posix()
     return any(fnmatch.fnmatchcase(whole, p) or fnmatch.fnmatchcase(name, p) for p in patterns)

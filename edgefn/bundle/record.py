@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from edgefn.bundle.gather import BuildFailed
 from edgefn_runtime.manifest import DIGEST_PATTERN
 from edgefn_runtime.variant import Variant
 
@@ -48,3 +49,26 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def path_of(folder: Path) -> Path:
     """Returns where the record of a function's folder is, or would be."""
     return folder / FOLDER / RECORD_FILE
+
+
+def read_record(folder: Path) -> Record | None:
+    """Returns the record of a function's folder; None if nothing was built there.
+
+    Raises:
+        BuildFailed: It is damaged, or of another version.
+    """
+    path = path_of(folder)
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BuildFailed(
+            f"{path} cannot be read: {error}. Restore it, or make it again: edgefn build {folder}"
+        ) from error
+    if record.format != FORMAT:
+        raise BuildFailed(
+            f"{path} has format {record.format}; this edgefn reads {FORMAT}. Upgrade edgefn, or "
+            f"make it again: edgefn build {folder}"
+        )
+    return record

@@ -1,7 +1,8 @@
 """The blob store: the files of bundles, each under the SHA-256 of its content.
 
     <root>/<first two hex digits>/<next two>/<digest>
-    <root>/incoming/...     what is being written; its writer holds a lock on it
+    <root>/incoming/...     what is being written; its writer holds a lock on it (see also
+                            `edgefn.bundle.partial`)
 
 A blob appears under its name only when all of it is on disk and has that digest. Several processes
 may use one store: gateways write to it, the box reads it and collects its garbage.
@@ -30,6 +31,7 @@ from edgefn_runtime.manifest import (
 
 CHUNK_BYTES: Final = 1024 * 1024
 GRACE_S: Final = 3600.0
+PARTIAL_SUFFIX: Final = ".partial"
 
 _DIGEST = re.compile(DIGEST_PATTERN)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -63,7 +65,7 @@ class BlobWriter:
     def write(self, data: bytes) -> None:
         """Appends bytes. Blocks on the disk."""
         self._hash.update(data)
-        _write_all(self._descriptor, data)
+        write_all(self._descriptor, data)
 
     def commit(self) -> None:
         """Makes the blob visible under its digest; when this returns it survives a power cut.
@@ -77,11 +79,7 @@ class BlobWriter:
                 f"the bytes have SHA-256 {self._hash.hexdigest()}, not {self._digest}; "
                 "the file changed, or was damaged on its way: upload it again"
             )
-        os.fchmod(self._descriptor, 0o400)
-        os.fsync(self._descriptor)
-        _make_folders(self._target.parent)
-        os.rename(self._temporary, self._target)
-        sync_folder(self._target.parent)
+        publish(self._descriptor, self._temporary, self._target)
         os.close(self._descriptor)
 
     def abort(self) -> None:
@@ -95,7 +93,7 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._incoming = root / "incoming"
+        self.incoming = root / "incoming"
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """Returns those that the store lacks, in order, without duplicates.
@@ -130,10 +128,10 @@ class BlobStore:
             InvalidManifest: It is not a SHA-256 in hex.
         """
         target = self.path(digest)
-        _make_folders(self._incoming)
+        make_folders(self.incoming)
         self._clean_incoming()
         while True:
-            temporary = self._incoming / f"{digest}.{secrets.token_hex(4)}"
+            temporary = self.incoming / f"{digest}.{secrets.token_hex(4)}"
             descriptor = os.open(temporary, _CREATE, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # Another process may have taken the file for a dead writer's before it was locked.
@@ -185,17 +183,19 @@ class BlobStore:
                 yield path
 
     def _clean_incoming(self) -> None:
-        if not self._incoming.is_dir():
+        if not self.incoming.is_dir():
             return
-        for path in self._incoming.iterdir():
+        oldest_s = time.time() - GRACE_S
+        for path in self.incoming.iterdir():
             with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                _remove_unless_locked(path)
+                if path.suffix != PARTIAL_SUFFIX or path.stat().st_mtime <= oldest_s:
+                    _remove_unless_locked(path)
 
     def _copy_out(self, file: BundleFile, into: Path) -> None:
         check_path(file.path)
         source = self.path(file.sha256)
         target = into / file.path
-        _make_folders(target.parent)
+        make_folders(target.parent)
         try:
             reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError as error:
@@ -223,14 +223,24 @@ def _copy(reader: int, target: Path) -> tuple[str, int]:
         while chunk := os.read(reader, CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-            _write_all(writer, chunk)
+            write_all(writer, chunk)
         os.fsync(writer)
     finally:
         os.close(writer)
     return digest.hexdigest(), size
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def publish(descriptor: int, written: Path, target: Path) -> None:
+    """Makes a file, whose bytes were checked, visible as a blob that survives a power cut."""
+    os.fchmod(descriptor, 0o400)
+    os.fsync(descriptor)
+    make_folders(target.parent)
+    os.rename(written, target)
+    sync_folder(target.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of some bytes, however many calls of the system that takes."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -245,10 +255,11 @@ def _remove_unless_locked(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folders(folder: Path) -> None:
+def make_folders(folder: Path) -> None:
+    """Makes a folder and those above it, private, and their names durable."""
     if folder.is_dir():
         return
-    _make_folders(folder.parent)
+    make_folders(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
     sync_folder(folder.parent)
 

@@ -1,7 +1,6 @@
 """The operator's client: deploys, looks and rolls back over a box's admin API."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -12,14 +11,14 @@ from edgefn.bundle.build import Bundle
 from edgefn.client.connections import Connections
 from edgefn.client.errors import CallFailed, error_of
 from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
+from edgefn.client.upload import Missing, upload
 from edgefn.config import settings
 from edgefn.errors import TimedOut
 
 TIMEOUT_S: Final = 30.0
-DEPLOY_TIMEOUT_S: Final = 180.0  # a replica may take long to import and load what it needs
+DEPLOY_TIMEOUT_S: Final = 930.0  # the box may have an environment to install first
 UPLOAD_TIMEOUT_S: Final = 300.0
 FOLLOW_WAIT_S: Final = 10.0
-CHUNK_BYTES: Final = 256 * 1024
 
 _API: Final = "/admin/v1"
 
@@ -85,10 +84,16 @@ class AdminClient:
         Raises:
             DeploymentFailed: It did not come up; `detail` has `traceback` and `log`. The old
                 revision keeps serving.
-            DigestMismatch: A file changed since the bundle was built.
+            CallFailed: The box does not trust who signed it (`code` in `detail`: `untrusted`,
+                `bad_signature`, `expired`), a newer one served already (`older`), or a file changed
+                since it was built (`digest_mismatch`).
         """
-        self._upload(bundle, on_progress or (lambda sent, total: None))
-        body = {"manifest": bundle.manifest}
+        upload(bundle, _Store(self), on_progress or (lambda sent, total: None))
+        # The very bytes that were signed.
+        body = {
+            "manifest": msgspec.Raw(bundle.manifest.encode()),
+            "signature": msgspec.Raw(bundle.signature.encode()),
+        }
         return self._ask("POST", f"{_API}/deployments", FunctionStatus, body, DEPLOY_TIMEOUT_S)
 
     def history(self, name: str) -> tuple[Revision, ...]:
@@ -160,24 +165,6 @@ class AdminClient:
         """
         return self._ask("GET", f"/v1/functions/{quote(name, safe='')}", _Described).example.curl
 
-    def _upload(self, bundle: Bundle, on_progress: Callable[[int, int], None]) -> None:
-        digests = list(bundle.files)
-        lacking = self._ask("POST", f"{_API}/blobs/missing", _Missing, {"digests": digests}).missing
-        sizes = {file.sha256: file.size for file in bundle.manifest.files}
-        total_bytes = sum(sizes[digest] for digest in lacking)
-        sent_bytes = 0
-        on_progress(0, total_bytes)
-        for digest in lacking:
-
-            def on_chunk(count: int) -> None:
-                nonlocal sent_bytes
-                sent_bytes += count
-                on_progress(sent_bytes, total_bytes)
-
-            chunks = _chunks(bundle.files[digest], on_chunk)
-            headers = {"Content-Length": str(sizes[digest])}
-            self._send("PUT", f"{_API}/blobs/{digest}", headers, chunks, UPLOAD_TIMEOUT_S)
-
     def _ask(
         self,
         method: str,
@@ -218,16 +205,29 @@ class AdminClient:
         return reply.body
 
 
+class _Store:
+    """The store of the box, for `upload`."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    def missing(self, digests: list[str]) -> Missing:
+        return self._admin._ask("POST", f"{_API}/blobs/missing", Missing, {"digests": digests})
+
+    def put(
+        self, digest: str, query: Mapping[str, int], length: int, body: Iterator[bytes]
+    ) -> None:
+        path = f"{_API}/blobs/{digest}?{urlencode(query)}"
+        headers = {"Content-Length": str(length)}
+        self._admin._send("PUT", path, headers, body, UPLOAD_TIMEOUT_S)
+
+
 class _Functions(msgspec.Struct):
     functions: tuple[FunctionStatus, ...]
 
 
 class _Revisions(msgspec.Struct):
     revisions: tuple[Revision, ...]
-
-
-class _Missing(msgspec.Struct):
-    missing: tuple[str, ...]
 
 
 class _Removed(msgspec.Struct):
@@ -244,10 +244,3 @@ class _Described(msgspec.Struct):
 
 def _deployment(name: str) -> str:
     return f"{_API}/deployments/{quote(name, safe='')}"
-
-
-def _chunks(path: Path, on_chunk: Callable[[int], None]) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
-            on_chunk(len(chunk))

@@ -68,6 +68,8 @@ class AsyncClient:
         file: Path | bytes | None = None,
         encoding: Encoding | None = None,
         idempotent: bool = False,
+        variant: str = "",
+        min_accuracy: float | None = None,
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer; everything is as in `Client.call`.
@@ -76,7 +78,13 @@ class AsyncClient:
         elsewhere and pass the bytes.
         """
         request = request_of(function, {**(inputs or {}), **named}, file=file, encoding=encoding)
-        limits = Limits(deadline_ms=deadline_ms, timeout_s=self._timeout_s, idempotent=idempotent)
+        limits = Limits(
+            deadline_ms=deadline_ms,
+            timeout_s=self._timeout_s,
+            idempotent=idempotent,
+            variant=variant,
+            min_accuracy=min_accuracy,
+        )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()
         )

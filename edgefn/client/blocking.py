@@ -63,6 +63,8 @@ class Client:
         file: Path | bytes | None = None,
         encoding: Encoding | None = None,
         idempotent: bool = False,
+        variant: str = "",
+        min_accuracy: float | None = None,
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer.
@@ -74,11 +76,16 @@ class Client:
             file: One image or sound, for functions that take nothing else.
             encoding: Forces JSON or msgpack; by default what the inputs need.
             idempotent: It may run twice: send it again if the connection breaks under it.
+            variant: Name of the one that is to answer; default: the first that the box can serve.
+            min_accuracy: From 0 to 1: only a variant that was measured to reach it may answer.
             **named: Values by parameter name: JSON values, arrays, bytes, paths of files.
 
         Raises:
             InvalidInput: The inputs cannot be encoded, or the function refuses them.
             NotDeployed: No such function.
+            UnknownVariant: It has no such variant.
+            VariantUnavailable: The box cannot serve that variant.
+            AccuracyUnattainable: No variant reaches `min_accuracy`.
             QueueFull: Too much work; try again later.
             DeadlineUnattainable: Refused before it ran: it would have come too late.
             DeadlineExceeded: The deadline passed.
@@ -89,7 +96,13 @@ class Client:
             EdgefnError: Anything else; all of these are ones.
         """
         request = request_of(function, {**(inputs or {}), **named}, file=file, encoding=encoding)
-        limits = Limits(deadline_ms=deadline_ms, timeout_s=self._timeout_s, idempotent=idempotent)
+        limits = Limits(
+            deadline_ms=deadline_ms,
+            timeout_s=self._timeout_s,
+            idempotent=idempotent,
+            variant=variant,
+            min_accuracy=min_accuracy,
+        )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()
         )

@@ -6,6 +6,7 @@ whether it ran; then it is sent again only if the caller said that it may run tw
 begins that the deadline would not let end.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from edgefn.client.answer import Answer, answer_of
 from edgefn.client.errors import ConnectionLost, Unreachable, error_of
 from edgefn.client.request import Request
 from edgefn.errors import DeadlineExceeded, EdgefnError, InvalidInput, TimedOut
+from edgefn_runtime.variant import VARIANT_PATTERN
 
 GRACE_S: Final = 0.25  # a box answers at the latest at the deadline; so long may the answer travel
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -21,6 +23,7 @@ MAX_ATTEMPTS: Final = 4
 MAX_PAUSE_S: Final = 5.0  # for a call without a deadline
 _FIRST_PAUSE_S: Final = 0.05
 _REFUSALS: Final = (429, 503)
+_VARIANT: Final = re.compile(VARIANT_PATTERN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,21 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What bounds one call.
+    """What bounds one call, and what it asks of what answers it.
 
     Attributes:
         deadline_ms: From its start; None: the function's own, which the box knows.
         timeout_s: How long the client waits for a call that has no deadline of its own.
         idempotent: Whether it may run twice.
+        variant: That is to answer; empty: whichever the box prefers.
+        min_accuracy: That the variant must have been measured to reach; None: the function's own.
     """
 
     deadline_ms: float | None = None
     timeout_s: float = 120.0
     idempotent: bool = False
+    variant: str = ""
+    min_accuracy: float | None = None
 
 
 class Exchange:
@@ -61,11 +68,19 @@ class Exchange:
             jitter: Random, from 0 to 1: keeps many clients from coming back at the same moment.
 
         Raises:
-            InvalidInput: The deadline is not a positive number.
+            InvalidInput: The deadline is not a positive number, the accuracy none from 0 to 1, or
+                the variant's name is none.
         """
         deadline_ms = limits.deadline_ms
         if deadline_ms is not None and not 0 < deadline_ms < float("inf"):
             raise InvalidInput(f"deadline_ms={deadline_ms!r} is not a positive number")
+        if limits.min_accuracy is not None and not 0 <= limits.min_accuracy <= 1:
+            raise InvalidInput(f"min_accuracy={limits.min_accuracy!r} is not a number from 0 to 1")
+        if limits.variant and not _VARIANT.fullmatch(limits.variant):
+            raise InvalidInput(
+                f"{limits.variant!r} cannot be the name of a variant: lower-case letters, digits, "
+                "_ + and -"
+            )
         self.request = request
         self._url = url
         self._limits = limits
@@ -81,6 +96,10 @@ class Exchange:
         if self._limits.deadline_ms is not None:
             left_ms = self._limits.deadline_ms - (now_s - self._started_s) * 1000.0
             headers["Edgefn-Deadline-Ms"] = f"{max(left_ms, 0.001):.3f}"
+        if self._limits.variant:
+            headers["Edgefn-Variant"] = self._limits.variant
+        if self._limits.min_accuracy is not None:
+            headers["Edgefn-Min-Accuracy"] = f"{self._limits.min_accuracy:.12g}"
         return headers
 
     def timeout_s(self, now_s: float) -> float:

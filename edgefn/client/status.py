@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import Measurement
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,30 @@ class Death(msgspec.Struct, frozen=True):
     reason: str
 
 
+class VariantStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant of a deployed function.
+
+    Attributes:
+        name: Unique in the function.
+        default: Whether it answers the calls that ask for none.
+        state: `available` ones without a replica start with their first call.
+        reason: Why, if not available.
+        replicas: Ready ones.
+        backend: What runs its models.
+        recipe: How it was made; empty for the models as the developer gave them.
+        measured: When it was built, if anything was.
+    """
+
+    name: str
+    default: bool = False
+    state: Literal["available", "unavailable", "quarantined"] = "available"
+    reason: str = ""
+    replicas: int = 0
+    backend: str = ""
+    recipe: str = ""
+    measured: Measurement | None = None
+
+
 class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One deployed function.
 
@@ -33,10 +58,11 @@ class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True):
         name: Under which it is called.
         revision: Serving now.
         digest: Of its manifest.
-        state: Whether it serves; a quarantined one died too often and is not started any more.
+        state: Whether it serves; it is quarantined if its default variant is, whose replicas
+            died too often and are not started any more.
         reason: Why, if quarantined.
         doc: The first paragraph of its docstring.
-        variants: Names.
+        variants: All, the preferred one first.
         replicas: All that live.
         calls: Since the box started.
         errors: Calls that failed.
@@ -53,7 +79,7 @@ class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["serving", "quarantined"]
     reason: str = ""
     doc: str = ""
-    variants: tuple[str, ...] = ()
+    variants: tuple[VariantStatus, ...] = ()
     replicas: tuple[ReplicaStatus, ...] = ()
     calls: int = 0
     errors: int = 0

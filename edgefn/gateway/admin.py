@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from edgefn.gateway.answer import Answer, json_answer
+from edgefn.gateway.blobs import chunk_of
 from edgefn.gateway.body import announced_bytes, read_body
 from edgefn.gateway.errors import Forbidden, MalformedRequest, RequestTimeout
 from edgefn.gateway.headers import CONTENT_LENGTH
@@ -21,7 +22,7 @@ from edgefn.gateway.state import Gateway
 
 MAX_ADMIN_BODY_BYTES: Final = 4 * 1024 * 1024
 _ASK_TIMEOUT_S: Final = 10.0
-_LONG_ASK_TIMEOUT_S: Final = 120.0  # a deployment starts a replica, a removal drains them
+_LONG_ASK_TIMEOUT_S: Final = 920.0  # a deployment may install an environment first
 _FORWARDED: Final = ("Origin", "Forwarded", "X-Forwarded-For")
 
 
@@ -48,10 +49,11 @@ async def metrics(
 async def put_blob(
     gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
 ) -> Answer:
-    """Takes a file of a bundle."""
+    """Takes a file of a bundle, or a part of one."""
     check_local(request)
     (digest,) = parameters
-    size = await gateway.uploads.take(request, digest, gateway.config.body_timeout_s)
+    chunk = chunk_of(_query(request))
+    size = await gateway.uploads.take(request, digest, chunk, gateway.config.body_timeout_s)
     return json_answer(msgspec.json.encode({"sha256": digest, "size": size}), status=201)
 
 
@@ -81,10 +83,7 @@ async def _asked(gateway: Gateway, request: web.BaseRequest, timeout_s: float) -
         length = announced_bytes(request, MAX_ADMIN_BODY_BYTES)
         late = RequestTimeout("the body did not come in time")
         body = await read_body(request, length, gateway.config.body_timeout_s, late)
-    try:
-        query = dict(request.query)
-    except ValueError as error:
-        raise MalformedRequest(f"the query cannot be parsed: {error}") from error
+    query = _query(request)
     gateway.report()
     method = "GET" if request.method == "HEAD" else request.method
     answered = await gateway.box.ask(method, request.path, query, body, timeout_s)
@@ -92,6 +91,13 @@ async def _asked(gateway: Gateway, request: web.BaseRequest, timeout_s: float) -
         return _refused(request, answered.status, answered.body)
     head = f"Content-Type: {answered.content_type}\r\n"
     return Answer(answered.status, head.encode("ascii"), answered.body)
+
+
+def _query(request: web.BaseRequest) -> dict[str, str]:
+    try:
+        return dict(request.query)
+    except ValueError as error:
+        raise MalformedRequest(f"the query cannot be parsed: {error}") from error
 
 
 def _refused(request: web.BaseRequest, status: int, body: bytes) -> Answer:

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
 from edgefn.bundle import gather as gathering
-from edgefn.bundle.gather import BuildFailed, gather
+from edgefn.bundle.gather import BuildFailed, gather, hash_file
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -78,6 +79,44 @@ def test_only_regular_files_are_taken(tmp_path: Path) -> None:
         listener.bind(os.path.relpath(tmp_path / "s"))
         with pytest.raises(BuildFailed, match="a socket, pipe or device"):
             gather(tmp_path)
+
+
+def test_a_device_is_named_and_never_read(tmp_path: Path) -> None:
+    """It would have no end."""
+    try:
+        os.mknod(tmp_path / "zero", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("only root can make a device")
+    with pytest.raises(BuildFailed, match="zero is a socket, pipe or device"):
+        gather(tmp_path)
+
+
+def test_a_sparse_file_counts_with_its_whole_size(tmp_path: Path) -> None:
+    """It takes no room on this disk, and would take all of it on a box."""
+    (tmp_path / "holes.bin").touch()
+    os.truncate(tmp_path / "holes.bin", 1 << 40)
+    with pytest.raises(BuildFailed, match=r"'holes\.bin' included"):
+        gather(tmp_path)
+    with pytest.raises(BuildFailed, match=r"holes\.bin has 1099511627776 bytes"):
+        hash_file(tmp_path / "holes.bin", tmp_path)
+
+
+def test_a_hard_link_is_just_content(tmp_path: Path) -> None:
+    """What has two names on this disk is copied under one into the bundle."""
+    fill(tmp_path, "elsewhere/data.txt", "inside/function.py")
+    os.link(tmp_path / "elsewhere/data.txt", tmp_path / "inside/data.txt")
+    found = gather(tmp_path / "inside")
+    assert list(found) == ["data.txt", "function.py"]
+    assert hash_file(found["data.txt"], tmp_path / "inside")[0] == len("elsewhere/data.txt")
+
+
+def test_bundles_are_no_part_of_bundles(tmp_path: Path) -> None:
+    """Those that were built here are left out, and so is what the caller says."""
+    fill(tmp_path, "function.py", "f.edgefn", "variants/m.onnx", "deep/variants/m.onnx")
+    assert list(gather(tmp_path, left_out=("variants/*",))) == [
+        "deep/variants/m.onnx",
+        "function.py",
+    ]
 
 
 def test_limits_are_those_of_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
