@@ -7,6 +7,9 @@ EdgefnError
 ├── StateLocked             another box uses the state directory
 ├── NotDeployed             no such function on this box
 ├── DeploymentFailed        a new revision did not come up; the old one keeps serving
+├── UnknownVariant          the function has no variant of that name
+├── VariantUnavailable      a variant that this box cannot serve
+├── AccuracyUnattainable    no variant was measured to be as good as a call asks for
 └── Quarantined             a function died too often and is not started any more
 """
 
@@ -25,6 +28,7 @@ from edgefn_runtime.errors import (
 )
 
 __all__ = [
+    "AccuracyUnattainable",
     "ConfigError",
     "DeadlineExceeded",
     "DeadlineUnattainable",
@@ -42,6 +46,8 @@ __all__ = [
     "ReplicaLost",
     "StateLocked",
     "TimedOut",
+    "UnknownVariant",
+    "VariantUnavailable",
 ]
 
 
@@ -73,6 +79,24 @@ class DeploymentFailed(EdgefnError):
     """A new revision did not come up. The old one, if any, keeps serving."""
 
     code = "deployment_failed"
+
+
+class UnknownVariant(EdgefnError):
+    """The function has no variant of that name."""
+
+    code = "unknown_variant"
+
+
+class VariantUnavailable(EdgefnError):
+    """This box cannot serve the variant; another box may."""
+
+    code = "variant_unavailable"
+
+
+class AccuracyUnattainable(EdgefnError):
+    """No variant was measured to be as good as a call asks for."""
+
+    code = "accuracy_unattainable"
 
 
 class Quarantined(EdgefnError):

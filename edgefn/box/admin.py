@@ -12,15 +12,18 @@ import msgspec
 from edgefn.box.deployments import Deployments
 from edgefn.box.logs import Logs
 from edgefn.box.status import revision_status
+from edgefn.bundle.signing import decode_signature
 from edgefn.errors import EdgefnError, ErrorBody, InvalidInput, NotDeployed
 from edgefn.gateway.control import Answered, Ask
-from edgefn.gateway.errors import MethodNotAllowed, NotFound
+from edgefn.gateway.errors import MethodNotAllowed, NotFound, StorageFailed
 from edgefn.gateway.statuses import status_of
-from edgefn_runtime.manifest import decode_manifest
+from edgefn_runtime.manifest import decode_canonical_manifest
 
 MAX_LOG_LINES: Final = 500
 DEFAULT_LOG_LINES: Final = 100
 MAX_LOG_WAIT_S: Final = 20.0
+
+_NONE: Final = b"null"
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +45,8 @@ class Observed(Protocol):
     def missing_blobs(self, digests: list[str]) -> list[str]:
         """Returns what the store lacks. Blocks on the disk."""
 
-
-class StorageFailed(EdgefnError):
-    """The disk is full, or fails."""
-
-    code = "storage_failed"
+    def partial_blobs(self, digests: list[str]) -> dict[str, int]:
+        """Returns how many bytes came of those blobs of which some did. Blocks on the disk."""
 
 
 class _Missing(msgspec.Struct):
@@ -55,6 +55,7 @@ class _Missing(msgspec.Struct):
 
 class _Deployment(msgspec.Struct):
     manifest: msgspec.Raw
+    signature: msgspec.Raw = msgspec.Raw(_NONE)
 
 
 class _Rollback(msgspec.Struct):
@@ -102,9 +103,11 @@ class Admin:
         return await self._box.box_status()
 
     async def missing_blobs(self, ask: Ask, name: str) -> Any:
-        """Tells which blobs the store lacks."""
+        """Tells which blobs the store lacks, and of which of them a part came."""
         digests = _decode(ask.body, _Missing).digests
-        return {"missing": await asyncio.to_thread(self._box.missing_blobs, digests)}
+        missing = await asyncio.to_thread(self._box.missing_blobs, digests)
+        partial = await asyncio.to_thread(self._box.partial_blobs, missing)
+        return {"missing": missing, "partial": partial}
 
     async def functions(self, ask: Ask, name: str) -> Any:
         """Tells of all functions."""
@@ -112,8 +115,11 @@ class Admin:
 
     async def deploy(self, ask: Ask, name: str) -> Any:
         """Deploys."""
-        manifest = decode_manifest(bytes(_decode(ask.body, _Deployment).manifest))
-        await self._deployments.deploy(manifest)
+        deployment = _decode(ask.body, _Deployment)
+        manifest = decode_canonical_manifest(bytes(deployment.manifest))
+        encoded = bytes(deployment.signature)
+        signature = None if encoded == _NONE else decode_signature(encoded)
+        await self._deployments.deploy(manifest, signature)
         return await self._function_status(manifest.spec.name)
 
     async def function(self, ask: Ask, name: str) -> Any:
@@ -198,8 +204,9 @@ def _decode_query(query: Mapping[str, str], kind: type[T]) -> T:
 
 
 def _refusal(ask: Ask, error: EdgefnError) -> Answered:
-    status = 507 if isinstance(error, StorageFailed) else status_of(error.code)
-    return Answered(ask.id, status, msgspec.json.encode({"error": _described(error.body())}))
+    return Answered(
+        ask.id, status_of(error.code), msgspec.json.encode({"error": _described(error.body())})
+    )
 
 
 def _described(body: ErrorBody) -> dict[str, Any]:

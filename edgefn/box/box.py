@@ -14,6 +14,7 @@ from edgefn.box.bundles import Bundles
 from edgefn.box.config import BoxConfig
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.deployments import Deployments
+from edgefn.box.environments import Environments
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
 from edgefn.box.listen import Listeners
@@ -26,6 +27,9 @@ from edgefn.box.run_directory import RunDirectory
 from edgefn.box.state import StateThread
 from edgefn.box.status import function_status, memory_of
 from edgefn.box.totals import Totals
+from edgefn.box.trust import Trust
+from edgefn.bundle.keys import config_dir
+from edgefn.bundle.partial import PartialBlobs
 from edgefn.bundle.store import BlobStore
 from edgefn.gateway.control import GatewayConfig, Report, Suspect
 
@@ -97,8 +101,10 @@ class _Running:
             totals=self._totals, publish=lambda routes: self._gateways.publish(routes)
         )
         catalog: dict[tuple[str, int], Revision] = {}
+        environments = Environments(config.state_dir / "environments")
         self._launcher = Launcher(
             catalog=catalog,
+            environments=environments,
             run_directory=run_directory.path,
             logs=self._logs,
             listener=self._control,
@@ -108,6 +114,8 @@ class _Running:
         self._deployments = Deployments(
             state=state,
             bundles=Bundles(config.state_dir / "revisions", self._store),
+            environments=environments,
+            trust=Trust(config.state_dir, config_dir(os.environ)),
             catalog=catalog,
             control=self._control,
             launcher=self._launcher,
@@ -134,6 +142,7 @@ class _Running:
                 await self._deployments.restore()
                 loops.append(group.create_task(self._control.run()))
                 loops.append(group.create_task(self._gateways.keep()))
+                loops.append(group.create_task(self._deployments.mend()))
                 if await self._started(stop):
                     lock.tell(self._url)
                     on_ready(self._url)
@@ -168,9 +177,9 @@ class _Running:
         """Forgets what a gateway held."""
         self._totals.forget_gateway(gateway)
 
-    def woken(self, function: str) -> None:
+    def woken(self, function: str, variant: str) -> None:
         """Starts a replica for a call that waits."""
-        self._control.wake(function)
+        self._control.wake(function, variant)
 
     def suspected(self, suspect: Suspect) -> None:
         """Looks at a replica."""
@@ -220,6 +229,10 @@ class _Running:
     def missing_blobs(self, digests: list[str]) -> list[str]:
         """Returns what the store lacks."""
         return self._store.missing(digests)
+
+    def partial_blobs(self, digests: list[str]) -> dict[str, int]:
+        """Returns how many bytes came of those blobs of which some did."""
+        return PartialBlobs(self._store).sizes(digests)
 
 
 def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:

@@ -23,10 +23,11 @@ class Child:
         *,
         pass_fds: Sequence[int],
         environ: Mapping[str, str],
+        python: str = sys.executable,
     ) -> None:
         # -P: the folder in which the box was started must not shadow modules.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
+            [python, "-P", "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=2,  # what a library prints is for the log of the box
             pass_fds=pass_fds,

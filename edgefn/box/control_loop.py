@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edgefn.box.crash_loop import CrashLoop
 from edgefn.box.deaths import Death
 from edgefn.box.functions import Function
 from edgefn.box.leases import LaunchFailed, Leases
@@ -15,6 +14,7 @@ from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionRoute
 from edgefn.scaling import FunctionLoad, Scaler, full_at
+from edgefn_runtime.variant import Variant
 
 TICK_S: Final = 0.1
 WAKE_S: Final = 1.0  # a call that woke a function is counted for so long, reported or not
@@ -39,7 +39,7 @@ class ControlLoop:
         self._totals = totals
         self._publish = publish
         self._scaler = Scaler()
-        self._woken_s: dict[str, float] = {}
+        self._woken_s: dict[tuple[str, str], float] = {}  # by function and variant
         self._leases: Leases | None = None
 
     def attach(self, leases: Leases) -> None:
@@ -68,39 +68,49 @@ class ControlLoop:
             revision: Has a ready replica, if it was just staged.
             load_s: How long that one took from fork to ready; 0 if there is none.
         """
-        name = revision.function
-        function = self.functions.get(name) or Function(serving=revision)
-        function.serving, function.load_s = revision, load_s or function.load_s
-        function.crash_loop = CrashLoop()
-        self.functions[name] = function
+        name, default = revision.function, revision.default.name
+        function = self.functions.setdefault(name, Function(serving=revision))
+        function.serve(revision)
         self._totals.expect(name)
+        self._forget_wakes(name)
         if load_s:
-            self._woken_s[name] = time.monotonic()  # what was just staged is not idle yet
+            function.load_s[default] = load_s
+            self._woken_s[name, default] = time.monotonic()  # what was just staged is not idle yet
         self.publish()
         for replica in self._replicas():
             if replica.revision.function == name and not function.serves(replica):
                 self._give_back(replica)
+        if load_s:
+            asyncio.get_running_loop().call_soon(self._reconcile_now)
+
+    def size(self, name: str) -> int:
+        """Returns how many replicas of its default variant a function has; 0 for an unknown one."""
+        function = self.functions.get(name)
+        if function is None:
+            return 0
+        return len(self._live(function, function.serving.default))
 
     def quarantine(self, name: str, reason: str) -> None:
         """Refuses calls of a function, and starts nothing for it, until the next deployment."""
         _log.error("%s is quarantined: %s", name, reason)
-        self.functions[name].crash_loop.quarantine(reason)
+        self.functions[name].quarantine(reason)
         self.publish()
 
     def drop(self, name: str) -> None:
         """Removes a function; its replicas are drained."""
         del self.functions[name]
         self._totals.forget(name)
-        self._woken_s.pop(name, None)
+        self._forget_wakes(name)
         self.publish()
         for replica in self._replicas():
             if replica.revision.function == name:
                 self._give_back(replica)
 
-    def wake(self, name: str) -> None:
-        """Acts on a call that waits for a first replica."""
-        if name in self.functions:
-            self._woken_s[name] = time.monotonic()
+    def wake(self, name: str, variant: str) -> None:
+        """Acts on a call that waits for a first replica of a variant."""
+        function = self.functions.get(name)
+        if function is not None and variant in function.crash_loops:
+            self._woken_s[name, variant] = time.monotonic()
             self.reconcile(time.monotonic())
 
     def replica_changed(self, replica: Replica) -> None:
@@ -109,7 +119,7 @@ class ControlLoop:
         if function is None or not function.serves(replica):
             return
         if replica.state == "ready":
-            function.load_s = replica.load_s
+            function.load_s[replica.variant.name] = replica.load_s
         if replica.state != "starting":
             self.publish()
 
@@ -125,9 +135,11 @@ class ControlLoop:
         self._totals.functions[name].deaths[death.cause] += 1
         if death.cause == "launcher":
             return  # the next tick tries again; at once would only ask a full system once more
-        function.crash_loop.died(time.monotonic(), death.reason)
-        if function.crash_loop.quarantined_because:
-            _log.error("%s: %s", name, function.crash_loop.quarantined_because)
+        variant = replica.variant.name
+        crash_loop = function.crash_loops[variant]
+        crash_loop.died(time.monotonic(), death.reason)
+        if crash_loop.quarantined_because:
+            _log.error("%s, variant %s: %s", name, variant, crash_loop.quarantined_because)
             self.publish()
         asyncio.get_running_loop().call_soon(self._reconcile_now)
 
@@ -138,38 +150,61 @@ class ControlLoop:
 
     def reconcile(self, now_s: float) -> None:
         """Starts replicas that are missing, and has those drained that are too many."""
-        loads = [self._load(now_s, function) for function in self.functions.values()]
+        functions = list(self.functions.values())
+        loads = [
+            self._load(now_s, function, variant)
+            for function in functions
+            for variant in function.startable()
+        ]
         desired = self._scaler.desired(now_s, loads)
-        for name, function in self.functions.items():
-            live = self._live(function)
-            wanted = 0 if function.crash_loop.quarantined_because else desired[name]
-            if len(live) > wanted:
-                for replica in self._least_busy(name, live)[: len(live) - wanted]:
-                    self._give_back(replica)
-            elif len(live) < wanted and function.crash_loop.may_start(now_s):
-                self._start(function, wanted - len(live))
+        for function in functions:
+            for variant in function.startable():
+                count = desired[function.serving.function, _scaled_as(function, variant)]
+                self._adjust(now_s, function, variant, count)
 
     def _reconcile_now(self) -> None:
         self.reconcile(time.monotonic())
 
-    def _load(self, now_s: float, function: Function) -> FunctionLoad:
+    def _adjust(self, now_s: float, function: Function, variant: Variant, wanted: int) -> None:
+        """Brings the replicas of one variant nearer to a number."""
+        crash_loop = function.crash_loops[variant.name]
+        if crash_loop.quarantined_because:
+            wanted = 0
+        live = self._live(function, variant)
+        if len(live) > wanted:
+            idlest = self._least_busy(function.serving.function, live)
+            for replica in idlest[: len(live) - wanted]:
+                self._give_back(replica)
+        elif len(live) < wanted and crash_loop.may_start(now_s):
+            self._start(function, variant, wanted - len(live))
+
+    def _load(self, now_s: float, function: Function, variant: Variant) -> FunctionLoad:
         name, totals = function.serving.function, self._totals
-        woken = now_s - self._woken_s.get(name, -WAKE_S) < WAKE_S
+        woken_s = self._woken_s.get((name, variant.name), -WAKE_S)
+        live = self._live(function, variant)
+        scaled_as = _scaled_as(function, variant)
+        counts = totals.functions[name]
+        answered = counts.variants[variant.name]
+        if not scaled_as:  # and what was refused, which asked for no other one
+            answered = counts.calls - counts.variants.total() + answered
         return FunctionLoad(
             name=name,
+            variant=scaled_as,
             scale=function.serving.spec.scale,
             calls_per_replica=full_at(function.serving.spec),
-            replicas=len(self._live(function)),
-            ongoing=totals.ongoing(name),
-            waiting=max(totals.waiting(name), int(woken)),
-            calls=totals.functions[name].calls,
+            replicas=len(live),
+            ongoing=sum(totals.at_replica(name, replica.id) for replica in live),
+            waiting=max(totals.waiting_for(name, variant.name), int(now_s - woken_s < WAKE_S)),
+            calls=answered,
         )
 
-    def _live(self, function: Function) -> list[Replica]:
+    def _live(self, function: Function, variant: Variant) -> list[Replica]:
         return [
             replica
             for replica in self._replicas()
-            if replica.state in ("starting", "ready") and function.serves(replica)
+            if replica.state in ("starting", "ready")
+            and replica.variant.name == variant.name
+            and function.serves(replica)
         ]
 
     def _least_busy(self, name: str, live: list[Replica]) -> list[Replica]:
@@ -177,15 +212,19 @@ class ControlLoop:
         ready = [replica for replica in reversed(live) if replica.state == "ready"]
         return sorted(ready, key=lambda replica: self._totals.at_replica(name, replica.id))
 
-    def _start(self, function: Function, count: int) -> None:
+    def _start(self, function: Function, variant: Variant, count: int) -> None:
         revision = function.serving
         if self._leases is None:
             return
         try:
             for _ in range(count):
-                self._leases.take(revision.function, revision.number, revision.variant.name)
+                self._leases.take(revision.function, revision.number, variant.name)
         except LaunchFailed as error:
             _log.warning("%s", error)  # the next tick tries again
+
+    def _forget_wakes(self, name: str) -> None:
+        for key in [key for key in self._woken_s if key[0] == name]:
+            del self._woken_s[key]
 
     def _check(self, replica: Replica) -> None:
         if self._leases is not None:
@@ -197,3 +236,8 @@ class ControlLoop:
 
     def _replicas(self) -> Iterable[Replica]:
         return self._leases.replicas() if self._leases is not None else ()
+
+
+def _scaled_as(function: Function, variant: Variant) -> str:
+    """Returns the name under which the scaler knows a variant (`FunctionLoad.variant`)."""
+    return "" if variant.name == function.serving.default.name else variant.name

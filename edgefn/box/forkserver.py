@@ -1,9 +1,11 @@
 """The box's side of the forkserver: keeps one running, asks it for replicas, hears of their end."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -35,13 +37,19 @@ class Forkserver:
     Args:
         on_event: Called with what it says of a replica.
         on_lost: Called when it died, and all replicas with it.
+        python: The interpreter of its environment.
     """
 
     def __init__(
-        self, *, on_event: Callable[[FromForkserver], None], on_lost: Callable[[], None]
+        self,
+        *,
+        on_event: Callable[[FromForkserver], None],
+        on_lost: Callable[[], None],
+        python: str = sys.executable,
     ) -> None:
         self._on_event = on_event
         self._on_lost = on_lost
+        self._python = python
         self._child: Child | None = None
         self._channel: Channel | None = None
         self._up = asyncio.Event()
@@ -61,11 +69,13 @@ class Forkserver:
         try:
             while True:
                 started_s = time.monotonic()
-                child = self._start()
-                status = await child.wait()
-                self._lost()
+                try:
+                    reason: object = await self._start().wait()
+                    self._lost()
+                except OSError as error:
+                    reason = error
                 delay_s = backoff.after(time.monotonic() - started_s)
-                _log.error("the forkserver died (%s); next one in %g s", status, delay_s)
+                _log.error("the forkserver died (%s); next one in %g s", reason, delay_s)
                 await asyncio.sleep(delay_s)
         finally:
             await self._end()
@@ -91,13 +101,17 @@ class Forkserver:
 
     def _start(self) -> Child:
         ours, theirs = socket.socketpair()
-        with theirs:
-            child = Child(
-                "edgefn_runtime.forkserver",
-                ["--fd", str(theirs.fileno()), "--preload", ",".join(PRELOAD)],
-                pass_fds=[theirs.fileno()],
-                environ=os.environ,
-            )
+        with contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
+            with theirs:
+                child = Child(
+                    "edgefn_runtime.forkserver",
+                    ["--fd", str(theirs.fileno()), "--preload", ",".join(PRELOAD)],
+                    pass_fds=[theirs.fileno()],
+                    environ=os.environ,
+                    python=self._python,
+                )
+            undo.pop_all()
         self._child = child
         self._channel = Channel(ours, FromForkserver, on_message=self._on_event, on_lost=child.kill)
         self._up.set()

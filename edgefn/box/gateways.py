@@ -46,7 +46,7 @@ class GatewayListener(Protocol):
     def gateway_ended(self, gateway: int) -> None:
         """Takes note that a gateway's process is gone."""
 
-    def woken(self, function: str) -> None:
+    def woken(self, function: str, variant: str) -> None:
         """Takes note that a call waits for a function without a replica."""
 
     def suspected(self, suspect: Suspect) -> None:
@@ -219,8 +219,8 @@ class Gateways:
                 self._news.set()
             case Report():
                 self._listener.reported(message)
-            case Wake(function=function):
-                self._listener.woken(function)
+            case Wake(function=function, variant=variant):
+                self._listener.woken(function, variant)
             case Suspect():
                 self._listener.suspected(message)
             case Ask():

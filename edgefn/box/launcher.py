@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from edgefn.box.deaths import Death, DeathCause, explain_exit, out_of_memory_kills
+from edgefn.box.environments import Environments
 from edgefn.box.forkserver import Forkserver
+from edgefn.box.forkservers import Forkservers
 from edgefn.box.leases import LaunchFailed, LeaseListener
 from edgefn.box.logs import Logs
 from edgefn.box.process import Process
@@ -32,6 +34,7 @@ from edgefn_runtime.lifecycle import (
     FromReplica,
     Ready,
 )
+from edgefn_runtime.variant import Variant
 
 DRAIN_MARGIN_S: Final = 10.0  # beyond the longest run, for what waits behind it
 LOST_GRACE_S: Final = 0.5  # between the end of a lifecycle socket and that of its process
@@ -44,6 +47,7 @@ class Launcher:
 
     Args:
         catalog: The revisions that can be taken, by function and number; others change it.
+        environments: Where functions run that need more than the box has.
         run_directory: For sockets and status pages.
         logs: Where the replicas' output goes.
         listener: Who hears of changes.
@@ -55,6 +59,7 @@ class Launcher:
         self,
         *,
         catalog: Mapping[tuple[str, int], Revision],
+        environments: Environments,
         run_directory: Path,
         logs: Logs,
         listener: LeaseListener,
@@ -65,30 +70,47 @@ class Launcher:
         self._logs = logs
         self._listener = listener
         self._before_drain = before_drain
-        self._forkserver = Forkserver(on_event=self._heard, on_lost=self._forkserver_lost)
+        self._forkservers = Forkservers(
+            environments, on_event=self._heard, on_lost=self._forkserver_lost
+        )
+        self._wanted: set[str] = set()  # environments
         self._processes: dict[str, Process] = {}
         self._numbers = itertools.count(1)
         self._drains: set[asyncio.Task[None]] = set()
 
     async def keep(self) -> None:
-        """Keeps the forkserver running, until cancelled; all replicas end with it."""
+        """Keeps the forkservers running, until cancelled; all replicas end with them."""
         try:
-            await self._forkserver.keep()
+            await self._forkservers.keep()
         finally:
-            self._forkserver_lost()
+            for environment in {each.replica.revision.environment for each in self._all()}:
+                self._forkserver_lost(environment)
+
+    def want(self, environments: set[str]) -> None:
+        """Keeps forkservers warm for these environments, by digest, and only for these.
+
+        One that still has replicas ends with the last of them. Those for which a replica is staged
+        are to be among them.
+        """
+        self._wanted = set(environments)
+        for environment in environments:
+            self._forkservers.of(environment)
+        self._end_idle_forkservers()
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
         """See `Leases`."""
-        return self._launch(self._catalog[function, revision]).replica
+        found = self._catalog[function, revision]
+        return self._launch(found, found.manifest.variant(variant)).replica
 
     async def stage(self, revision: Revision) -> tuple[Replica, Ready | Failed]:
-        """Starts a replica and waits until it is ready; or until it has failed, and is gone.
+        """Starts a replica of the default variant; waits until it is ready, or failed and gone.
 
         Raises:
             LaunchFailed: As `take` does.
         """
-        await self._forkserver.up()
-        process = self._launch(revision, trial=True)
+        self._wanted.add(revision.environment)
+        await self._forkserver_for(revision).up()
+        process = self._launch(revision, revision.default, trial=True)
         outcome = await asyncio.shield(process.started)
         if isinstance(outcome, Failed):
             await process.gone.wait()
@@ -106,7 +128,7 @@ class Launcher:
             self._drains.add(task)
             task.add_done_callback(self._drains.discard)
         else:
-            self._forkserver.kill(replica)
+            self._kill(replica)
 
     def check(self, replica: str) -> ReplicaState:
         """See `Leases`."""
@@ -127,15 +149,27 @@ class Launcher:
         loop = asyncio.get_running_loop()
         loop.call_later(LOST_GRACE_S, self._check_listening, replica, reason)
 
+    async def settled(self, replica: str) -> None:
+        """Waits until a replica is ready, or has failed to start; the latter at its timeout."""
+        process = self._processes.get(replica)
+        if process is not None:
+            await asyncio.shield(process.started)
+
+    async def ended(self, replica: str) -> None:
+        """Waits until a replica is gone."""
+        process = self._processes.get(replica)
+        if process is not None:
+            await process.gone.wait()
+
     async def gone(self, function: str) -> None:
         """Waits until a function has no replica any more."""
-        for process in list(self._processes.values()):
+        for process in self._all():
             if process.replica.revision.function == function:
                 await process.gone.wait()
 
     async def drain_all(self, budget_s: float) -> None:
         """Drains every replica; those that are not gone within the budget are killed."""
-        processes = list(self._processes.values())
+        processes = self._all()
         for process in processes:
             self.give_back(process.replica.id)
         with contextlib.suppress(TimeoutError):
@@ -143,15 +177,28 @@ class Launcher:
                 for process in processes:
                     await process.gone.wait()
         for replica in self._processes:
-            self._forkserver.kill(replica)
+            self._kill(replica)
 
-    def _launch(self, revision: Revision, *, trial: bool = False) -> Process:
-        if not self._forkserver.is_up:
+    def _forkserver_for(self, revision: Revision) -> Forkserver:
+        """Returns the one whose processes have what a revision needs."""
+        return self._forkservers.of(revision.environment)
+
+    def _end_idle_forkservers(self) -> None:
+        in_use = {process.replica.revision.environment for process in self._all()}
+        self._forkservers.end_all_but(in_use | self._wanted)
+
+    def _all(self) -> list[Process]:
+        return list(self._processes.values())
+
+    def _launch(self, revision: Revision, variant: Variant, *, trial: bool = False) -> Process:
+        forkserver = self._forkserver_for(revision)
+        if not forkserver.is_up:
             raise LaunchFailed("no replica can start: the forkserver is being restarted")
         number = next(self._numbers)
         replica = Replica(
             id=f"r{number}",
             revision=revision,
+            variant=variant,
             socket=str(self._run_directory / f"r{number}.sock"),
             requested_s=time.monotonic(),
             started_at=datetime.now(UTC),
@@ -165,7 +212,7 @@ class Launcher:
             raise LaunchFailed(f"no replica of {revision.function} can start: {error}") from error
         process.kills_before = out_of_memory_kills()
         self._processes[replica.id] = process
-        sent = self._forkserver.fork(handover.config, handover.log_fd, handover.lifecycle.fileno())
+        sent = forkserver.fork(handover.config, handover.log_fd, handover.lifecycle.fileno())
         handover.close()
         if not sent:
             self._bury(process, "launcher", "the forkserver did not take the request")
@@ -192,7 +239,7 @@ class Launcher:
     def _condemn(self, process: Process, verdict: Verdict) -> None:
         if process.verdict is None:
             process.verdict = verdict
-            self._forkserver.kill(process.replica.id)
+            self._kill(process.replica.id)
 
     def _check_listening(self, replica: str, reason: str) -> None:
         process = self._processes.get(replica)
@@ -213,7 +260,7 @@ class Launcher:
                 await process.gone.wait()
         if not process.gone.is_set():
             _log.warning("%s did not end within %g s; killed", process.replica.id, budget_s)
-            self._forkserver.kill(process.replica.id)
+            self._kill(process.replica.id)
 
     def _said(self, replica: str, message: FromReplica) -> None:
         process = self._processes[replica]
@@ -234,7 +281,12 @@ class Launcher:
 
     def _kill_soon(self, replica: str) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(LOST_GRACE_S, self._forkserver.kill, replica)
+        loop.call_later(LOST_GRACE_S, self._kill, replica)
+
+    def _kill(self, replica: str) -> None:
+        process = self._processes.get(replica)
+        if process is not None:
+            self._forkserver_for(process.replica.revision).kill(replica)
 
     def _heard(self, event: FromForkserver) -> None:
         process = self._processes.get(event.replica)
@@ -259,9 +311,10 @@ class Launcher:
             more_kills = out_of_memory_kills() > process.kills_before
             self._bury(process, *explain_exit(status, out_of_memory=more_kills))
 
-    def _forkserver_lost(self) -> None:
-        for process in list(self._processes.values()):
-            self._bury(process, "launcher", "the forkserver died, and its replicas with it")
+    def _forkserver_lost(self, environment: str) -> None:
+        for process in self._all():
+            if process.replica.revision.environment == environment:
+                self._bury(process, "launcher", "the forkserver died, and its replicas with it")
 
     def _bury(self, process: Process, cause: DeathCause, reason: str) -> None:
         replica = process.replica
@@ -269,14 +322,16 @@ class Launcher:
         del self._processes[replica.id]
         asked = replica.state == "draining"
         replica.move("gone")
+        if not asked:
+            replica.death = Death(cause=cause, reason=reason, at=datetime.now(UTC))
         process.gone.set()
         if not process.started.done():
             process.started.set_result(Failed(ErrorBody("load_failed", reason)))
         self._listener.replica_changed(replica)
-        if not asked:
+        if replica.death is not None:
             process.log.note(replica.id, f"edgefn: replica {replica.id}: {reason}")
-            death = Death(cause=cause, reason=reason, at=datetime.now(UTC))
-            self._listener.replica_died(replica, death)
+            self._listener.replica_died(replica, replica.death)
+        self._end_idle_forkservers()
 
     def _move(self, process: Process, state: ReplicaState) -> None:
         process.replica.move(state)

@@ -57,6 +57,7 @@ class BoxCollector(Collector):
         )
         yield self._gateway_connections()
         yield self._calls()
+        yield self._variant_calls()
         yield self._durations()
         yield from self._sums()
         yield from self._gauges()
@@ -77,6 +78,17 @@ class BoxCollector(Collector):
         for name, totals in self._counted():
             for status, count in sorted(totals.outcomes.items()):
                 family.add_metric([name, str(status)], count)
+        return family
+
+    def _variant_calls(self) -> Metric:
+        family = CounterMetricFamily(
+            "edgefn_variant_calls",
+            "Calls that replicas answered, by variant",
+            labels=["function", "variant"],
+        )
+        for name, totals in self._counted():
+            for variant, count in sorted(totals.variants.items()):
+                family.add_metric([name, variant], count)
         return family
 
     def _durations(self) -> Metric:
@@ -132,7 +144,7 @@ class BoxCollector(Collector):
             name = function.serving.function
             ongoing.add_metric([name], self._totals.ongoing(name))
             waiting.add_metric([name], self._totals.waiting(name))
-            quarantined.add_metric([name], bool(function.crash_loop.quarantined_because))
+            quarantined.add_metric([name], bool(function.quarantined_because))
             states = [r.state for r in self._replicas if r.revision.function == name]
             for state in _LIVE_STATES:
                 replicas.add_metric([name, state], states.count(state))

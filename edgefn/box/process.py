@@ -91,7 +91,11 @@ class Process:
             read_fd, write_fd = os.pipe()
             undo.pop_all()
         config = replica.revision.replica_config(
-            replica=replica.id, socket=replica.socket, status=str(page_path), trial=trial
+            replica=replica.id,
+            variant=replica.variant,
+            socket=replica.socket,
+            status=str(page_path),
+            trial=trial,
         )
         process = cls(
             replica=replica,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from edgefn.box.deaths import Death
 from edgefn.box.revision import Revision
+from edgefn_runtime.variant import Variant
 
 ReplicaState = Literal["starting", "ready", "draining", "gone"]
 
@@ -24,6 +26,7 @@ class Replica:
     Attributes:
         id: Unique on the box for its life.
         revision: What it serves.
+        variant: Of that revision.
         socket: Path of the Unix socket on which it takes calls.
         requested_s: When the box asked for it (monotonic).
         started_at: The same on the wall clock, for people.
@@ -31,10 +34,12 @@ class Replica:
         pid: Of its process, once there is one.
         ready_s: When it said that it is ready (monotonic).
         load_s: How long that took, from fork to ready, by its own account.
+        death: How it ended, if it was not asked to.
     """
 
     id: str
     revision: Revision
+    variant: Variant
     socket: str
     requested_s: float
     started_at: datetime
@@ -42,6 +47,7 @@ class Replica:
     pid: int | None = None
     ready_s: float = 0.0
     load_s: float = 0.0
+    death: Death | None = None
 
     def move(self, state: ReplicaState) -> None:
         """Goes to another state.

@@ -1,8 +1,10 @@
 """One revision of a function, as it lies on the box."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgefn.bundle.signing import Signature
 from edgefn_runtime.lifecycle import ModelFile, ReplicaConfig
 from edgefn_runtime.manifest import FunctionSpec, Manifest
 from edgefn_runtime.variant import Variant
@@ -17,14 +19,16 @@ class Revision:
         digest: Of the manifest.
         manifest: What the bundle says of itself.
         root: Folder of its files.
-        variant: The one that it serves.
+        signature: That it came with; None if it came before there were signatures.
+        refused: Why the box does not serve a variant, for those that it does not.
     """
 
     number: int
     digest: str
     manifest: Manifest
     root: Path
-    variant: Variant
+    signature: Signature | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def function(self) -> str:
@@ -36,8 +40,30 @@ class Revision:
         """What was declared."""
         return self.manifest.spec
 
+    @property
+    def environment(self) -> str:
+        """Digest of its environment; empty if it is that of the box."""
+        return self.manifest.environment.digest() if self.manifest.environment else ""
+
+    @property
+    def default(self) -> Variant:
+        """The variant for calls that ask for none: the first that the box serves.
+
+        If it serves none, as after a backend was taken off it, the first of all.
+        """
+        variants = self.manifest.variants
+        return next((one for one in variants if one.name not in self.refused), variants[0])
+
+    @property
+    def unservable_because(self) -> str:
+        """Why the box serves none of its variants; empty if it serves any."""
+        if self.default.name not in self.refused:
+            return ""
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in self.refused.items())
+        return f"this box can serve no variant of {self.function}: {reasons}"
+
     def replica_config(
-        self, *, replica: str, socket: str, status: str, trial: bool
+        self, *, replica: str, variant: Variant, socket: str, status: str, trial: bool
     ) -> ReplicaConfig:
         """Returns what a replica of this revision is told."""
         manifest = self.manifest
@@ -45,13 +71,13 @@ class Revision:
             replica=replica,
             function=self.function,
             revision=self.number,
-            variant=self.variant.name,
+            variant=variant.name,
             root=str(self.root),
             module=manifest.module,
             attribute=manifest.attribute,
             models={
                 parameter: ModelFile(path, manifest.file(path).sha256)
-                for parameter, path in self.variant.models.items()
+                for parameter, path in variant.models.items()
             },
             socket=socket,
             status=status,

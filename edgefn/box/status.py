@@ -9,6 +9,7 @@ from edgefn.box.functions import Function
 from edgefn.box.replica import Replica
 from edgefn.box.state import RevisionRow
 from edgefn.box.totals import Totals
+from edgefn_runtime.variant import Variant
 
 
 async def memory_of(replicas: Iterable[Replica]) -> dict[str, int]:
@@ -31,7 +32,8 @@ def function_status(
     revision = function.serving
     name = revision.function
     counts = totals.functions[name]
-    reason = function.crash_loop.quarantined_because
+    replicas = list(replicas)
+    reason = function.quarantined_because
     death = function.last_death
     return {
         "name": name,
@@ -40,7 +42,9 @@ def function_status(
         "state": "quarantined" if reason else "serving",
         "reason": reason,
         "doc": revision.spec.doc,
-        "variants": [revision.variant.name],
+        "variants": [
+            _variant_status(function, variant, replicas) for variant in revision.manifest.variants
+        ],
         "replicas": [
             _replica_status(replica, memory.get(replica.id, 0), totals)
             for replica in replicas
@@ -81,11 +85,30 @@ def private_bytes(pid: int | None, proc: Path = Path("/proc")) -> int:
     )
 
 
+def _variant_status(
+    function: Function, variant: Variant, replicas: Iterable[Replica]
+) -> dict[str, Any]:
+    route = function.variant_route(variant)
+    return {
+        "name": variant.name,
+        "default": variant.name == function.serving.default.name,
+        "state": route.state,
+        "reason": route.reason,
+        "replicas": sum(
+            replica.state == "ready" and replica.variant == variant and function.serves(replica)
+            for replica in replicas
+        ),
+        "backend": variant.backend,
+        "recipe": variant.recipe,
+        "measured": variant.measured,
+    }
+
+
 def _replica_status(replica: Replica, memory_bytes: int, totals: Totals) -> dict[str, Any]:
     return {
         "replica": replica.id,
         "pid": replica.pid or 0,
-        "variant": replica.revision.variant.name,
+        "variant": replica.variant.name,
         "state": replica.state,
         "ongoing": totals.at_replica(replica.revision.function, replica.id),
         "started_at": replica.started_at.isoformat(),

@@ -14,6 +14,7 @@ class FunctionTotals:
     """One function since the box started; the names are those of `FunctionReport`."""
 
     outcomes: Counter[int] = field(default_factory=Counter)
+    variants: Counter[str] = field(default_factory=Counter)
     misses: Counter[str] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     latency_buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES_S) + 1))
@@ -35,6 +36,7 @@ class FunctionTotals:
     def add(self, report: FunctionReport) -> None:
         """Adds what one gateway did since its last report."""
         self.outcomes.update(report.outcomes)
+        self.variants.update(report.variants)
         self.misses.update(report.misses)
         for i, count in enumerate(report.latency_buckets[: len(self.latency_buckets)]):
             self.latency_buckets[i] += count
@@ -85,8 +87,12 @@ class Totals:
         return sum(report.ongoing for report in self._reports(function))
 
     def waiting(self, function: str) -> int:
-        """Returns how many calls wait for a first replica of a function."""
-        return sum(report.waiting for report in self._reports(function))
+        """Returns how many calls wait for a first replica of any variant of a function."""
+        return sum(sum(report.waiting.values()) for report in self._reports(function))
+
+    def waiting_for(self, function: str, variant: str) -> int:
+        """Returns how many calls wait for a first replica of one variant."""
+        return sum(report.waiting.get(variant, 0) for report in self._reports(function))
 
     def at_replica(self, function: str, replica: str) -> int:
         """Returns how many calls are at one replica of a function."""

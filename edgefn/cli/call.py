@@ -41,6 +41,15 @@ def command(
         float | None,
         typer.Option("--deadline-ms", metavar="MS", help="Default: the function's own."),
     ] = None,
+    variant: Annotated[
+        str, typer.Option("--variant", metavar="NAME", help="Default: the box's choice.")
+    ] = "",
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            "--min-accuracy", min=0.0, max=1.0, metavar="A", help="Only variants that reach it."
+        ),
+    ] = None,
     count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Call so many times.")] = 1,
     concurrency: Annotated[
         int, typer.Option("-c", "--concurrency", min=1, metavar="C", help="So many at once.")
@@ -54,7 +63,13 @@ def command(
     plan = _Plan(
         name=name,
         inputs=_inputs(text),
-        options={"file": file, "deadline_ms": deadline_ms, "encoding": encoding},
+        options={
+            "file": file,
+            "deadline_ms": deadline_ms,
+            "variant": variant,
+            "min_accuracy": min_accuracy,
+            "encoding": encoding,
+        },
         url=url,
     )
     if count > 1:

@@ -17,7 +17,8 @@ def command(
         list[str],
         typer.Argument(
             metavar="TARGET...",
-            help="A folder with a function.py, or a .py file; with ::NAME for one function of it.",
+            help="A folder with a function.py, or a .py file (with ::NAME for one function of it), "
+            "or a .edgefn bundle.",
         ),
     ],
     url: options.Url = None,
@@ -80,7 +81,7 @@ def _print(deployed: list[Deployed]) -> None:
         table.add_row(
             function.name,
             str(function.revision),
-            ", ".join(function.variants),
+            ", ".join(variant.name for variant in function.variants),
             str(len(function.replicas)),
             f"{each.seconds:.2f} s",
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 from rich.progress import (
@@ -15,7 +16,8 @@ from rich.progress import (
 )
 
 from edgefn.bundle.build import Bundle, build
-from edgefn.cli.output import err, size
+from edgefn.bundle.file import SUFFIX, read_bundle
+from edgefn.cli.output import err, note, plain, size
 from edgefn.client.admin import AdminClient
 from edgefn.client.status import FunctionStatus
 
@@ -43,9 +45,13 @@ class Steps:
             self._progress.remove_task(task)
 
     def build(self, target: str) -> list[Bundle]:
-        """Builds a target; raises as `edgefn.bundle.build.build`."""
+        """Builds a target, or reads it if it is a bundle; raises as these do."""
         with self.step(f"build {target}"):
-            return build(target)
+            bundles = [read_bundle(Path(target))] if target.endswith(SUFFIX) else build(target)
+        for bundle in bundles:
+            for text in bundle.notes:
+                note(plain(text))
+        return bundles
 
     def deploy(self, admin: AdminClient, bundle: Bundle) -> Deployed:
         """Deploys a bundle; raises as `AdminClient.deploy`."""

@@ -1,6 +1,6 @@
 """`edgefn describe`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -9,8 +9,9 @@ from rich.table import Table
 from edgefn import client
 from edgefn.cli import options, output
 from edgefn.cli.schema_text import type_text
-from edgefn.client.status import FunctionStatus
+from edgefn.client.status import FunctionStatus, VariantStatus
 from edgefn_runtime.manifest import FunctionSpec
+from edgefn_runtime.variant import Estimate, Measurement
 
 
 def command(name: options.Name, url: options.Url = None, json: options.Json = False) -> None:
@@ -22,6 +23,7 @@ def command(name: options.Name, url: options.Url = None, json: options.Json = Fa
         output.print_json({**msgspec.to_builtins(status), "example": example})
         return
     output.out.print(_head(status))
+    output.out.print("", variant_table(status.variants), sep="\n")
     if status.schema is not None:
         output.out.print("", _fields("takes", status.schema.input), sep="\n")
         output.out.print("", _answer(status.schema.output), sep="\n")
@@ -36,10 +38,47 @@ def _head(status: FunctionStatus) -> Table:
         output.plain(f"{status.revision}, digest {status.digest[:12]}"),
     )
     grid.add_row(output.plain("state", "dim"), output.state(status.state))
-    grid.add_row(output.plain("variants", "dim"), output.plain(", ".join(status.variants)))
     for label, value in _declared(status.spec) if status.spec is not None else ():
         grid.add_row(output.plain(label, "dim"), output.plain(value))
     return grid
+
+
+def variant_table(variants: Iterable[VariantStatus]) -> Table:
+    """Returns variants, one a line, the default one marked."""
+    made = output.table(
+        "variant", "state", "replicas", "size", "p50", "memory", "accuracy", "agreement", "",
+        right=("replicas", "size", "p50", "memory", "accuracy", "agreement"),
+    )  # fmt: skip
+    for each in variants:
+        remark = each.reason or each.recipe
+        made.add_row(
+            output.plain(each.name, "bold" if each.default else ""),
+            output.state("default" if each.default and not each.reason else each.state),
+            str(each.replicas),
+            *_measured(each.measured),
+            output.plain(remark),
+        )
+    return made
+
+
+def _measured(measured: Measurement | None) -> tuple[str, str, str, str, str]:
+    """Returns size, latency of a single call, memory, accuracy and agreement."""
+    if measured is None:
+        return "", "", "", "", ""
+    single = [one.p50_s for one in measured.latencies if one.batch == 1]
+    return (
+        output.size(measured.size_bytes),
+        output.milliseconds(single[0] * 1000) if single else "",
+        output.size(measured.private_bytes),
+        _estimate(measured.accuracy),
+        _estimate(measured.agreement),
+    )
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
 
 
 def _declared(spec: FunctionSpec) -> Iterator[tuple[str, str]]:

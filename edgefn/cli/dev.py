@@ -86,7 +86,8 @@ class Session:
         """Deploys what has changed. Errors are shown, and what served keeps serving."""
         started_s = time.monotonic()
         try:
-            bundles = build(self._target)
+            # Its box runs in this very environment; what is installed here is there.
+            bundles = build(self._target, locked=False)
         except EdgefnError as error:
             print_failure(error)
             self._failed = True
@@ -112,6 +113,8 @@ class Session:
             self._failed = True
             output.note(what_serves(self._admin, name))
             return
+        for text in bundle.notes:
+            output.note(output.plain(text))
         if name not in self._digests:
             output.note(self._admin.example(name))
         self._digests[name] = bundle.manifest.digest()

@@ -27,7 +27,8 @@ def print_failure(error: Exception, *, subject: str = "") -> None:
     named = error.message.startswith(subject)
     _print_headline(error.message if named else f"{subject}: {error.message}")
     traceback = _lines(error.detail.get("traceback"))
-    _print_block("the function printed:", _printed(_lines(error.detail.get("log")), traceback))
+    whose = error.detail.get("log_of", "the function")
+    _print_block(f"{whose} printed:", _printed(_lines(error.detail.get("log")), traceback))
     _print_block("where it failed:", traceback)
 
 

@@ -22,12 +22,14 @@ err: Final = Console(
 
 STATE_STYLES: Final = {
     "serving": "green",
+    "default": "green",
     "ready": "green",
     "met": "green",
     "starting": "yellow",
     "draining": "yellow",
     "superseded": "dim",
     "removed": "dim",
+    "unavailable": "dim",
     "quarantined": "red",
     "failed": "red",
     "missed": "red",
@@ -120,7 +122,7 @@ def function_table(functions: Iterable[FunctionStatus]) -> Table:
             each.name,
             str(each.revision),
             state(each.state),
-            ", ".join(each.variants),
+            ", ".join(variant.name for variant in each.variants),
             f"{ready} + {starting} starting" if starting else str(ready),
             str(each.calls),
             str(each.errors),

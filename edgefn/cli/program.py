@@ -16,7 +16,11 @@ VERBS: Final = {
     "dev": "Serve functions from here, and reload them when they are saved.",
     "up": "Start a box.",
     "down": "Stop a box that runs on this machine.",
+    "build": "Compress a function's models, judge each variant, write the bundle.",
     "deploy": "Put functions on a box.",
+    "export": "Turn a PyTorch module or scikit-learn estimator into an ONNX file.",
+    "device": "Measure this machine and print its profile.",
+    "key": "Show the key that signs your bundles; say whom a box trusts.",
     "call": "Call a function.",
     "ls": "List the functions of a box.",
     "describe": "Show what a function takes and gives, and how to call it.",
@@ -41,6 +45,10 @@ class _Commands(Mapping[str, Any]):
         if verb not in VERBS:
             raise KeyError(verb)
         module = importlib.import_module(f"edgefn.cli.{verb}")
+        if isinstance(module.command, typer.Typer):  # it has verbs of its own
+            group = typer.main.get_command(module.command)
+            group.help = VERBS[verb]
+            return group
         single = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )

@@ -66,6 +66,11 @@ def _troubles(function: FunctionStatus) -> list[str]:
     sentences = []
     if function.reason:
         sentences.append(f"{function.name} is {function.state}: {function.reason}")
+    for variant in function.variants:
+        if variant.state == "quarantined" and variant.reason != function.reason:
+            sentences.append(
+                f"{function.name}: variant {variant.name} is quarantined: {variant.reason}"
+            )
     if function.last_death is not None:
         death = function.last_death
         sentences.append(

@@ -7,6 +7,7 @@ import msgspec
 
 from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.gateway.control import ReplicaRoute
+from edgefn.routing.variants import Choice
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
 
 # A call is answered at the latest this long after its deadline; later than that, a result is worth
@@ -30,6 +31,7 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
         timeout_s: How long the function may run.
         content: How the body is encoded (`wire.Content`).
         accept: How the answer is to be encoded (`wire.Content`).
+        choice: What it asks of the variant, or None.
         aux: See `wire.Call`.
         head: Msgpack of a `wire.CallHead`, or empty.
         answered: Becomes the reply, or the error that is answered instead.
@@ -52,6 +54,7 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     aux: int
     head: bytes
     answered: asyncio.Future[Reply]
+    choice: Choice | None = None
     body: bytes = b""
     replica: ReplicaRoute | None = None
     id: int = 0

@@ -16,7 +16,7 @@ from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import ReplicaError, RequestTimeout
 from edgefn.gateway.function import Function
-from edgefn.gateway.headers import REQUEST_ID, budget_s, check_min_accuracy
+from edgefn.gateway.headers import REQUEST_ID, budget_s, choice_of
 from edgefn.gateway.request_id import choose_request_id
 from edgefn.gateway.state import Gateway
 from edgefn.gateway.statuses import status_of
@@ -78,7 +78,6 @@ def _read_head(
 ) -> PendingCall:
     headers = request.headers
     spec = function.route.spec
-    check_min_accuracy(headers)
     connection = cast(Connection, request.protocol)
     connection.request_id = choose_request_id(headers.get(REQUEST_ID))
     read_s, timeout_s = connection.read_s, spec.timeout_s
@@ -91,6 +90,7 @@ def _read_head(
         timeout_s=timeout_s,
         content=encoding.content,
         accept=encoding.accept,
+        choice=choice_of(headers),
         aux=encoding.aux,
         head=_HEAD.encode(CallHead(connection.request_id, encoding.media_type)),
         answered=gateway.loop.create_future(),
@@ -124,6 +124,9 @@ async def _reply(gateway: Gateway, call: PendingCall) -> Reply:
 def _answer(
     gateway: Gateway, function: Function, call: PendingCall, reply: Reply, request: web.BaseRequest
 ) -> Answer:
+    assert call.replica is not None
+    variant = call.replica.variant
+    function.count_variant(variant)
     if reply.outcome == Outcome.ERROR:
         error = ReplicaError(_ERROR_BODY.decode(reply.body))
         call.miss = "queue" if reply.batch == 0 else "compute"
@@ -131,7 +134,7 @@ def _answer(
             call.miss = "refused"
         raise error
     elapsed_s = time.monotonic() - call.read_s
-    gateway.loop.call_soon(function.count_result, elapsed_s, reply)  # behind the answer
+    function.count_result(elapsed_s, reply)
     sla = ""
     if call.deadline_s is not None:
         if call.read_s + elapsed_s <= call.deadline_s:
@@ -140,9 +143,8 @@ def _answer(
             sla = "Edgefn-Sla: missed\r\n"
             function.count_miss(_slowest(call, reply))
     cold = f", cold;dur={call.waited_s * 1000:.3f}" if call.waited_s else ""
-    assert call.replica is not None
     head = (
-        f"Edgefn-Variant: {call.replica.variant}\r\n{gateway.tier_and_box}{sla}"
+        f"Edgefn-Variant: {variant}\r\n{gateway.tier_and_box}{sla}"
         f"Server-Timing: queue;dur={reply.queue_us / 1000:.3f}, "
         f"compute;dur={reply.service_us / 1000:.3f}{cold}\r\n"
         f"X-Request-Id: {cast(Connection, request.protocol).request_id}\r\n"

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from edgefn.gateway.answer import Answer, json_answer
-from edgefn.gateway.control import FunctionRoute
+from edgefn.gateway.control import FunctionRoute, VariantRoute
 from edgefn.gateway.example import example_of
 from edgefn.gateway.state import Gateway
 
@@ -28,6 +28,7 @@ async def function(
     route = gateway.dispatcher.function(parameters[0]).route
     body = {
         **_summary(route),
+        "variants": [_variant(route, one) for one in route.variants],
         "spec": route.spec,
         "schema": route.schema,
         "example": _example(route, request.headers.get("Host", "127.0.0.1:8080")),
@@ -52,8 +53,22 @@ def _summary(route: FunctionRoute) -> dict[str, Any]:
         "state": route.state,
         "reason": route.reason,
         "deadline_ms": route.spec.deadline_s and route.spec.deadline_s * 1000,
-        "variants": sorted({replica.variant for replica in route.replicas}),
+        "variants": [one.variant.name for one in route.variants],
         "replicas": len(route.replicas),
+    }
+
+
+def _variant(route: FunctionRoute, one: VariantRoute) -> dict[str, Any]:
+    name = one.variant.name
+    return {
+        "name": name,
+        "default": name == route.default,
+        "state": one.state,
+        "reason": one.reason,
+        "replicas": sum(replica.variant == name for replica in route.replicas),
+        "backend": one.variant.backend,
+        "recipe": one.variant.recipe,
+        "measured": one.variant.measured,
     }
 
 

@@ -5,11 +5,12 @@ One Unix stream socket pair for each gateway, inherited at its start; messages a
 given the whole routing table at every change, and reports what it did as differences.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import Variant
 
 REPORT_S: Final = 0.2
 
@@ -20,12 +21,32 @@ LATENCY_EDGES_S: Final = (
 )  # fmt: skip
 
 
+VariantState = Literal["available", "unavailable", "quarantined"]
+
+
 class ReplicaRoute(msgspec.Struct, frozen=True):
     """A replica that takes calls."""
 
     replica: str
     variant: str
     socket: str
+
+
+class VariantRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant of a deployed function.
+
+    Attributes:
+        variant: What the bundle says of it.
+        state: `available` (it may have no replica: the first call for it starts one),
+            `unavailable` on this box, or `quarantined`.
+        reason: Why, if not available.
+        load_s: How long its last replica took from fork to ready: the cold start to expect.
+    """
+
+    variant: Variant
+    state: VariantState = "available"
+    reason: str = ""
+    load_s: float = 0.0
 
 
 class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,20 +57,22 @@ class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
         revision: Serving now.
         spec: What was declared.
         schema: What goes in and out.
+        variants: All of the bundle, the preferred one first.
+        default: Name of the variant for calls that ask for none.
         replicas: Ready ones, of this revision.
-        state: `serving` (its replicas may be none: the first call starts one) or `quarantined`.
+        state: `serving`, or `quarantined` if the default variant is.
         reason: Why, if quarantined.
-        load_s: How long its last replica took from fork to ready: the cold start to expect.
     """
 
     name: str
     revision: int
     spec: FunctionSpec
     schema: FunctionSchema
+    variants: tuple[VariantRoute, ...]
+    default: str
     replicas: tuple[ReplicaRoute, ...]
     state: str = "serving"
     reason: str = ""
-    load_s: float = 0.0
 
 
 class Routes(msgspec.Struct, frozen=True, tag="routes"):
@@ -78,6 +101,7 @@ class FunctionReport(msgspec.Struct, kw_only=True):
     Attributes:
         name: Of the function.
         outcomes: Calls by HTTP status.
+        variants: Calls that a replica answered, in whatever way, by variant.
         misses: Calls that were not answered in time, by cause: `queue`, `cold`, `compute`,
             `refused`.
         latency_buckets: Answered calls by duration, one count for each of `LATENCY_EDGES_S` and
@@ -87,12 +111,13 @@ class FunctionReport(msgspec.Struct, kw_only=True):
         queue_sum_s: Time that calls waited in replicas, summed.
         service_sum_s: Time that their batches ran, summed over calls.
         ongoing: Calls that are at a replica now.
-        waiting: Calls that wait for a first replica now.
+        waiting: Calls that wait for a first replica now, by variant.
         replicas: Calls that each replica has now.
     """
 
     name: str
     outcomes: dict[int, int] = {}
+    variants: dict[str, int] = {}
     misses: dict[str, int] = {}
     latency_buckets: list[int] = []
     latency_sum_s: float = 0.0
@@ -100,7 +125,7 @@ class FunctionReport(msgspec.Struct, kw_only=True):
     queue_sum_s: float = 0.0
     service_sum_s: float = 0.0
     ongoing: int = 0
-    waiting: int = 0
+    waiting: dict[str, int] = {}
     replicas: dict[str, int] = {}
 
 
@@ -113,9 +138,10 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 
 
 class Wake(msgspec.Struct, frozen=True, tag="wake"):
-    """A call waits for this function, which has no replica."""
+    """A call waits for this variant of a function, which has no replica."""
 
     function: str
+    variant: str
 
 
 class Suspect(msgspec.Struct, frozen=True, tag="suspect"):

@@ -9,11 +9,18 @@ from typing import Final
 
 from edgefn.errors import EdgefnError, NotDeployed
 from edgefn.gateway.call import PendingCall
-from edgefn.gateway.control import FunctionReport, FunctionRoute, Routes, Suspect, Wake
+from edgefn.gateway.control import (
+    FunctionReport,
+    FunctionRoute,
+    Routes,
+    Suspect,
+    VariantRoute,
+    Wake,
+)
 from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.function import Function
 from edgefn.gateway.replica_link import ReplicaLink
-from edgefn.routing.decisions import Send, Wait
+from edgefn.routing.decisions import Decision, Refuse, Send, Wait
 from edgefn.routing.events import (
     Abandoned,
     Answered,
@@ -23,6 +30,7 @@ from edgefn.routing.events import (
     TableChanged,
 )
 from edgefn.routing.router import Router
+from edgefn.routing.variants import DeployedVariant
 from edgefn_runtime.wire import Reply
 
 _LOG = logging.getLogger(__name__)
@@ -69,8 +77,12 @@ class Dispatcher:
         raise NotDeployed(f"no function {name!r} is deployed on this box; see GET /v1/functions")
 
     def has_replica(self, name: str) -> bool:
-        """Whether a function has a replica that takes calls."""
-        return any(replica.replica in self._up for replica in self.functions[name].route.replicas)
+        """Whether a function has a replica of its default variant that takes calls."""
+        route = self.functions[name].route
+        return any(
+            replica.variant == route.default and replica.replica in self._up
+            for replica in route.replicas
+        )
 
     def update(self, routes: Routes) -> None:
         """Takes the whole routing table: connects what is new, retires what is gone."""
@@ -97,17 +109,7 @@ class Dispatcher:
             EdgefnError: It was refused.
         """
         now_s = time.monotonic()
-        decision = self._router.decide(now_s, call)
-        if isinstance(decision, Send):
-            self._links[decision.endpoint].send(call, now_s)
-        elif isinstance(decision, Wait):
-            function = self.functions[call.function]
-            function.wait(call)
-            self._wake(function, now_s)
-        else:
-            if decision.wake:
-                self._wake(self.functions[call.function], now_s)
-            raise decision.error
+        self._carry_out(now_s, call, self._router.decide(now_s, call))
 
     def give_up(self, call: PendingCall) -> None:
         """Answers a call whose time is up."""
@@ -160,24 +162,25 @@ class Dispatcher:
                 self._submit_again(call)
 
     def replied(self, link: ReplicaLink, call: PendingCall | None, reply: Reply) -> None:
-        """Hands a reply to the one who waits for it, and learns from it once it is answered."""
+        """Hands a reply to the one who waits for it."""
+        replica = link.route.replica
+        if self._silent:
+            self._silent.pop(replica, None)
+        answered = Answered(
+            replica,
+            reply.service_us * 1e-6,
+            reply.backlog_us * 1e-6,
+            reply.batch,
+            abandoned=call is None,
+        )
+        self._router.observe(time.monotonic(), answered)
         if call is not None and not call.answered.done():
             call.answered.set_result(reply)
-        # Behind the task that this wakes: its caller waits, and the router does not.
-        asyncio.get_running_loop().call_soon(self._learn, link.route.replica, reply, call is None)
 
     def suspect(self, link: ReplicaLink, why: str) -> None:
         """Asks the box to look at a replica."""
         _LOG.warning("replica %s of %s: %s", link.route.replica, link.function, why)
         self._tell(Suspect(link.route.replica, why))
-
-    def _learn(self, replica: str, reply: Reply, abandoned: bool) -> None:
-        if self._silent:
-            self._silent.pop(replica, None)
-        answered = Answered(
-            replica, reply.service_us * 1e-6, reply.backlog_us * 1e-6, reply.batch, abandoned
-        )
-        self._router.observe(time.monotonic(), answered)
 
     def _let_go(self, call: PendingCall, now_s: float, overdue_s: float) -> None:
         function = self.functions.get(call.function)
@@ -205,6 +208,18 @@ class Dispatcher:
             return link
         return next((one for one in self._retiring if one.calls.get(call.id) is call), None)
 
+    def _carry_out(self, now_s: float, call: PendingCall, decision: Decision) -> None:
+        if isinstance(decision, Send):
+            self._links[decision.endpoint].send(call, now_s)
+        elif isinstance(decision, Wait):
+            function = self.functions[call.function]
+            function.wait(call, decision.variant)
+            self._wake(function, decision.variant, now_s)
+        else:
+            if decision.wake:
+                self._wake(self.functions[call.function], decision.wake, now_s)
+            raise decision.error
+
     def _submit_again(self, call: PendingCall) -> None:
         try:
             self.submit(call)
@@ -213,21 +228,23 @@ class Dispatcher:
 
     def _reconsider(self, function: Function) -> None:
         """Decides again on the calls that wait: there may be a replica now, or never."""
-        if not function.waiting:
-            return
-        name = function.route.name
-        deployed = self.functions.get(name) is function
-        if deployed and function.route.state == "serving" and not self.has_replica(name):
-            return
         now_s = time.monotonic()
         for call in tuple(function.waiting):
+            decision = self._router.decide(now_s, call)
+            if variant := _still_needed(decision):  # it has begun to wait, and goes on
+                function.wait(call, variant)
+                self._wake(function, variant, now_s)
+                continue
             function.waited(call, now_s)
-            self._submit_again(call)
+            try:
+                self._carry_out(now_s, call, decision)
+            except EdgefnError as error:
+                call.fail(error)
 
-    def _wake(self, function: Function, now_s: float) -> None:
-        if now_s - function.woken_s >= _WAKE_AGAIN_S:
-            function.woken_s = now_s
-            self._tell(Wake(function.route.name))
+    def _wake(self, function: Function, variant: str, now_s: float) -> None:
+        if now_s - function.woken_s.get(variant, -_WAKE_AGAIN_S) >= _WAKE_AGAIN_S:
+            function.woken_s[variant] = now_s
+            self._tell(Wake(function.route.name, variant))
 
     def _connect_new(self, route: FunctionRoute) -> None:
         for replica in route.replicas:
@@ -254,11 +271,29 @@ class Dispatcher:
             _LOG.error("the link to %s failed", link.route.replica, exc_info=task.exception())
 
 
+def _still_needed(decision: Decision) -> str:
+    """Returns the variant of which a replica must start before a call can be sent, or nothing."""
+    if isinstance(decision, Wait):
+        return decision.variant
+    return decision.wake if isinstance(decision, Refuse) else ""
+
+
 def _deployment(route: FunctionRoute) -> Deployment:
     return Deployment(
         name=route.name,
         revision=route.revision,
-        endpoints=tuple(replica.replica for replica in route.replicas),
-        quarantined="" if route.state == "serving" else route.reason or route.state,
-        load_s=route.load_s,
+        variants=tuple(_deployed(route, one) for one in route.variants),
+        default=route.default,
+    )
+
+
+def _deployed(route: FunctionRoute, one: VariantRoute) -> DeployedVariant:
+    name = one.variant.name
+    return DeployedVariant(
+        name=name,
+        endpoints=tuple(r.replica for r in route.replicas if r.variant == name),
+        accuracy=one.variant.accuracy,
+        unavailable=one.reason if one.state == "unavailable" else "",
+        quarantined=one.reason if one.state == "quarantined" else "",
+        load_s=one.load_s,
     )

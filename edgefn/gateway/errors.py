@@ -11,6 +11,7 @@ EdgefnError
 ├── UnsupportedMediaType    a body in an encoding that is not spoken here
 ├── TooManyConnections      the gateway holds as many connections as it may
 ├── Unavailable             the gateway cannot serve this now
+├── StorageFailed           the disk is full, or fails
 └── ReplicaError            what a replica answered instead of a result
 """
 
@@ -75,6 +76,12 @@ class Unavailable(EdgefnError):
     """The gateway cannot serve this request now; a later one may succeed."""
 
     code = "unavailable"
+
+
+class StorageFailed(EdgefnError):
+    """The disk is full, or fails."""
+
+    code = "storage_failed"
 
 
 class ReplicaError(EdgefnError):

@@ -1,6 +1,7 @@
 """One deployed function, as its gateway sees it: its route, who waits, what was counted."""
 
 from bisect import bisect_left
+from collections import Counter
 from typing import Final
 
 from edgefn.errors import QueueFull
@@ -16,31 +17,30 @@ class Function:
 
     Attributes:
         route: What the box said of it.
-        waiting: Calls that wait for a first replica, in order of arrival.
-        woken_s: When the box was last asked for a replica.
+        waiting: Calls that wait for a first replica of a variant, in order of arrival.
+        woken_s: When the box was last asked for a replica, by variant.
     """
 
     def __init__(self, route: FunctionRoute) -> None:
         self.route = route
-        self.waiting: dict[PendingCall, None] = {}
-        self.woken_s = float("-inf")
+        self.waiting: dict[PendingCall, str] = {}
+        self.woken_s: dict[str, float] = {}
         self._report = new_report(route.name)
         self._changed = True
-        self._gauges: tuple[int, dict[str, int]] = (0, {})
+        self._gauges: tuple[dict[str, int], dict[str, int]] = ({}, {})
 
-    def wait(self, call: PendingCall) -> None:
-        """Lets a call wait for a replica.
+    def wait(self, call: PendingCall, variant: str) -> None:
+        """Lets a call wait for a replica of a variant; it may wait already, for another one.
 
         Raises:
             QueueFull: As many wait as may.
         """
-        if len(self.waiting) >= MAX_WAITING:
+        if len(self.waiting) >= MAX_WAITING and call not in self.waiting:
             raise QueueFull(
-                f"{MAX_WAITING} calls of {self.route.name!r} wait for its first replica already; "
+                f"{MAX_WAITING} calls of {self.route.name!r} wait for a replica already; "
                 "try again later",
-                retry_after_s=round(self.route.load_s, 3),
             )
-        self.waiting[call] = None
+        self.waiting[call] = variant
 
     def waited(self, call: PendingCall, now_s: float) -> None:
         """Counts a call that has waited for a replica."""
@@ -59,6 +59,12 @@ class Function:
         misses = self._report.misses
         misses[cause] = misses.get(cause, 0) + 1
 
+    def count_variant(self, variant: str) -> None:
+        """Counts a call that a replica of a variant answered, in whatever way."""
+        variants = self._report.variants
+        variants[variant] = variants.get(variant, 0) + 1
+        self._changed = True
+
     def count_result(self, elapsed_s: float, reply: Reply) -> None:
         """Counts a result: how long its caller waited for it, and where that time went."""
         report = self._report
@@ -76,11 +82,12 @@ class Function:
         Args:
             held: Calls that each replica has now.
         """
-        gauges = (len(self.waiting), held)
+        waiting = dict(Counter(self.waiting.values()))
+        gauges = (waiting, held)
         if not self._changed and gauges == self._gauges:
             return None
         report = self._report
-        report.waiting = len(self.waiting)
+        report.waiting = waiting
         report.replicas = held
         report.ongoing = sum(held.values())
         self._report = new_report(self.route.name)

@@ -9,6 +9,7 @@ from multidict import istr
 
 from edgefn.errors import InvalidInput
 from edgefn.gateway.errors import UnsupportedMediaType
+from edgefn.routing.variants import Choice
 from edgefn_runtime.manifest import FunctionSchema
 from edgefn_runtime.wire import Content
 
@@ -19,6 +20,7 @@ CONTENT_TYPE: Final = istr("Content-Type")
 DEADLINE_MS: Final = istr("Edgefn-Deadline-Ms")
 EXPECT: Final = istr("Expect")
 MIN_ACCURACY: Final = istr("Edgefn-Min-Accuracy")
+VARIANT: Final = istr("Edgefn-Variant")
 REQUEST_ID: Final = istr("X-Request-Id")
 TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
 V2_HEADER_LENGTH: Final = istr("Inference-Header-Content-Length")
@@ -94,18 +96,19 @@ def budget_s(headers: Mapping[str, str], default_s: float | None) -> float | Non
     return value / 1000.0
 
 
-def check_min_accuracy(headers: Mapping[str, str]) -> None:
-    """Checks the accuracy that a caller asks for.
+def choice_of(headers: Mapping[str, str]) -> Choice | None:
+    """Returns what a caller asks of the variant, or None for most, who leave it to the function.
 
     Raises:
         InvalidInput: `Edgefn-Min-Accuracy` is not a number from 0 to 1.
     """
-    told = headers.get(MIN_ACCURACY)
+    variant, told = headers.get(VARIANT, ""), headers.get(MIN_ACCURACY)
     if told is None:
-        return
+        return Choice(variant=variant) if variant else None
     value = _number(told)
     if value is None or not 0.0 <= value <= 1.0:
         raise InvalidInput(f"Edgefn-Min-Accuracy must be a number from 0 to 1, not {told[:100]!r}")
+    return Choice(variant=variant, min_accuracy=value) if variant or value else None
 
 
 def _number(text: str) -> float | None:

@@ -41,11 +41,12 @@ _ERROR: Final[dict[str, Any]] = {
 }
 _CALL_FAILURES: Final = {
     400: "The input, or a header, does not fit.",
-    404: "The function is not deployed any more.",
+    404: "The function is not deployed any more, or has no such variant.",
     408: "The body did not come in time.",
     411: "Content-Length is missing.",
     413: "The body is too large.",
     415: "The body's type or encoding is not taken.",
+    422: "No variant is as accurate as asked for.",
     429: "As many calls wait as may.",
     500: "The gateway failed.",
     502: "The function failed, or its replica was lost.",
@@ -238,8 +239,13 @@ def _parameters() -> dict[str, Any]:
     return {
         "accuracy": header(
             "Edgefn-Min-Accuracy",
-            "Accuracy below which no variant may answer.",
+            "Accuracy, as it was measured, below which no variant may answer.",
             {"type": "number", "minimum": 0, "maximum": 1},
+        ),
+        "variant": header(
+            "Edgefn-Variant",
+            "Name of the variant that is to answer; default: the function's first that can.",
+            {"type": "string", "maxLength": 63},
         ),
         "request_id": header(
             "X-Request-Id", "Comes back with the answer.", {"type": "string", "maxLength": 128}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgefn.errors import EdgefnError
+from edgefn.routing.variants import Choice
 
 
 class Demand(Protocol):
@@ -12,6 +13,10 @@ class Demand(Protocol):
     @property
     def function(self) -> str:
         """Name of the function that is called."""
+
+    @property
+    def choice(self) -> Choice | None:
+        """What it asks of the variant; None: whatever the function's default is."""
 
     @property
     def deadline_s(self) -> float | None:
@@ -28,7 +33,13 @@ class Send:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """No endpoint is up, but one may start within the call's budget: have it started, and ask
-    again when it is connected."""
+    again when it is connected.
+
+    Attributes:
+        variant: Of which one is to be started.
+    """
+
+    variant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +48,12 @@ class Refuse:
 
     Attributes:
         error: What the caller is told.
-        wake: Whether a replica should be started all the same, for those who call next.
+        wake: Variant of which a replica should be started all the same, for those who call next;
+            or empty.
     """
 
     error: EdgefnError
-    wake: bool = False
+    wake: str = ""
 
 
 Decision = Send | Wait | Refuse

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from edgefn.routing.variants import DeployedVariant
+
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One function, as far as the router is concerned.
@@ -9,16 +11,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Under which it is called.
         revision: Serving now; what was learned of another one is forgotten.
-        endpoints: Where its calls may go once they are connected, in order of preference.
-        quarantined: Why it is not started any more, or empty.
-        load_s: How long its last replica took to start; 0 if not known.
+        variants: All that it has, the preferred one first.
+        default: Name of the one for calls that ask for none.
     """
 
     name: str
     revision: int
-    endpoints: tuple[str, ...]
-    quarantined: str = ""
-    load_s: float = 0.0
+    variants: tuple[DeployedVariant, ...]
+    default: str
 
 
 class TableChanged(msgspec.Struct, frozen=True):

@@ -13,7 +13,14 @@ same, so that a later call finds it.
 from math import inf
 from typing import Final
 
-from edgefn.errors import DeadlineUnattainable, NotDeployed, Quarantined, QueueFull
+from edgefn.errors import (
+    DeadlineUnattainable,
+    EdgefnError,
+    NotDeployed,
+    Quarantined,
+    QueueFull,
+    VariantUnavailable,
+)
 from edgefn.routing.decisions import Decision, Demand, Refuse, Wait
 from edgefn.routing.endpoint import Endpoint, ServiceTime
 from edgefn.routing.events import (
@@ -25,34 +32,59 @@ from edgefn.routing.events import (
     Event,
     TableChanged,
 )
+from edgefn.routing.variants import Choice, DeployedVariant, choose
 
 CLEAR_MARGIN: Final = 1.25
 HOPELESS_START: Final = 2.0
 MAX_OUTSTANDING: Final = 256
 
-_WAIT: Final = Wait()
+
+class _Variant:
+    """One variant of a deployed function, and its connected endpoints."""
+
+    __slots__ = ("deployed", "endpoints", "function", "refused", "service", "wait")
+
+    def __init__(
+        self, function: str, deployed: DeployedVariant, service: ServiceTime | None = None
+    ) -> None:
+        self.function = function
+        self.deployed = deployed
+        self.endpoints: list[Endpoint] = []
+        self.service = service or ServiceTime()
+        self.refused = bool(deployed.quarantined or deployed.unavailable)
+        self.wait = Wait(variant=deployed.name)
+
+    def add(self, endpoint: Endpoint) -> None:
+        order = self.deployed.endpoints
+        self.endpoints.append(endpoint)
+        self.endpoints.sort(key=lambda one: order.index(one.name))
 
 
 class _Function:
-    """One deployed function and its connected endpoints."""
+    """One deployed function."""
 
-    __slots__ = ("deployment", "endpoints", "service")
+    __slots__ = ("default", "deployment", "variants")
 
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self.endpoints: list[Endpoint] = []
-        self.service = ServiceTime()
+    def __init__(self, deployment: Deployment, before: "_Function | None") -> None:
+        same = before is not None and before.deployment.revision == deployment.revision
+        kept = before.variants if before is not None and same else {}
+        self.deployment: Deployment = deployment
+        self.variants: dict[str, _Variant] = {
+            one.name: _Variant(
+                deployment.name, one, kept[one.name].service if one.name in kept else None
+            )
+            for one in deployment.variants
+        }
+        self.default = self.variants[deployment.default]
 
-    def replace(self, deployment: Deployment) -> None:
-        if deployment.revision != self.deployment.revision:
-            self.service = ServiceTime()
-        self.deployment = deployment
-        self.endpoints = [one for one in self.endpoints if one.name in deployment.endpoints]
+    def chosen(self, choice: Choice) -> _Variant:
+        """Returns the variant for a call that asks for one.
 
-    def add(self, endpoint: Endpoint) -> None:
-        order = self.deployment.endpoints
-        self.endpoints.append(endpoint)
-        self.endpoints.sort(key=lambda one: order.index(one.name))
+        Raises:
+            EdgefnError: There is none.
+        """
+        deployment = self.deployment
+        return self.variants[choose(deployment.name, deployment.variants, choice).name]
 
 
 class Router:
@@ -65,7 +97,7 @@ class Router:
     def __init__(self, *, max_outstanding: int = MAX_OUTSTANDING) -> None:
         self._max_outstanding = max_outstanding
         self._functions: dict[str, _Function] = {}
-        self._functions_of: dict[str, _Function] = {}  # by endpoint, connected or not
+        self._variants_of: dict[str, _Variant] = {}  # by endpoint, connected or not
         self._endpoints: dict[str, Endpoint] = {}
 
     def decide(self, now_s: float, call: Demand) -> Decision:
@@ -82,17 +114,23 @@ class Router:
                     f"the deadline passed {-budget_s * 1000:.1f} ms before the call could be sent"
                 )
             )
-        if function.deployment.quarantined:
-            return Refuse(error=_quarantined(function.deployment))
+        variant = function.default
+        if call.choice is not None:
+            try:
+                variant = function.chosen(call.choice)
+            except EdgefnError as error:
+                return Refuse(error=error)
+        if variant.refused:
+            return Refuse(error=_refusal(call.function, variant.deployed))
         best, least_s = None, inf
-        for endpoint in function.endpoints:
+        for endpoint in variant.endpoints:
             predicted_s = endpoint.predicted_s(now_s)
             if predicted_s > least_s or endpoint.outstanding >= self._max_outstanding:
                 continue
             if best is None or predicted_s < least_s or endpoint.outstanding < best.outstanding:
                 best, least_s = endpoint, predicted_s
         if best is None:
-            return self._without_room(now_s, function, budget_s)
+            return self._without_room(now_s, variant, budget_s)
         if least_s > budget_s * CLEAR_MARGIN:
             return Refuse(error=_unattainable(call.function, least_s, budget_s))
         best.assign()
@@ -117,18 +155,18 @@ class Router:
         elif isinstance(event, TableChanged):
             self._replace_table(event.deployments)
 
-    def _without_room(self, now_s: float, function: _Function, budget_s: float) -> Decision:
-        name = function.deployment.name
-        if function.endpoints:
-            soonest_s = min(endpoint.predicted_s(now_s) for endpoint in function.endpoints)
+    def _without_room(self, now_s: float, variant: _Variant, budget_s: float) -> Decision:
+        name = variant.function
+        if variant.endpoints:
+            soonest_s = min(endpoint.predicted_s(now_s) for endpoint in variant.endpoints)
             return Refuse(
                 error=QueueFull(
-                    f"all {len(function.endpoints)} replicas of {name!r} hold "
+                    f"all {len(variant.endpoints)} replicas of {name!r} hold "
                     f"{self._max_outstanding} calls; try again later",
                     retry_after_s=round(soonest_s, 3),
                 )
             )
-        load_s = function.deployment.load_s
+        load_s = variant.deployed.load_s
         if load_s > budget_s * HOPELESS_START:
             return Refuse(
                 error=DeadlineUnattainable(
@@ -136,47 +174,47 @@ class Router:
                     f"call had {budget_s * 1000:.1f} ms left. One is being started: try again",
                     retry_after_s=round(load_s, 3),
                 ),
-                wake=True,
+                wake=variant.deployed.name,
             )
-        return _WAIT
+        return variant.wait
 
     def _connect(self, now_s: float, name: str) -> None:
-        function = self._functions_of.get(name)
-        if function is None or name in self._endpoints:
+        variant = self._variants_of.get(name)
+        if variant is None or name in self._endpoints:
             return
-        endpoint = Endpoint(name, function.service, now_s)
+        endpoint = Endpoint(name, variant.service, now_s)
         self._endpoints[name] = endpoint
-        function.add(endpoint)
+        variant.add(endpoint)
 
     def _disconnect(self, name: str) -> None:
         endpoint = self._endpoints.pop(name, None)
         if endpoint is not None:
-            self._functions_of[name].endpoints.remove(endpoint)
+            self._variants_of[name].endpoints.remove(endpoint)
 
     def _replace_table(self, deployments: tuple[Deployment, ...]) -> None:
-        functions: dict[str, _Function] = {}
-        self._functions_of = {}
-        for deployment in deployments:
-            function = self._functions.get(deployment.name)
-            if function is None:
-                function = _Function(deployment)
-            else:
-                function.replace(deployment)
-            functions[deployment.name] = function
-            for name in deployment.endpoints:
-                self._functions_of[name] = function
-        self._functions = functions
-        self._endpoints = {
-            endpoint.name: endpoint
-            for function in functions.values()
-            for endpoint in function.endpoints
+        self._functions = {
+            deployment.name: _Function(deployment, self._functions.get(deployment.name))
+            for deployment in deployments
         }
+        connected, self._endpoints = self._endpoints, {}
+        self._variants_of = {}
+        for function in self._functions.values():
+            for variant in function.variants.values():
+                for name in variant.deployed.endpoints:
+                    self._variants_of[name] = variant
+                    if name in connected:
+                        self._endpoints[name] = connected[name]
+                        variant.add(connected[name])
 
 
-def _quarantined(deployment: Deployment) -> Quarantined:
-    return Quarantined(
-        f"function {deployment.name!r} is quarantined: {deployment.quarantined}. "
-        "Deploy a fixed revision or roll back"
+def _refusal(function: str, variant: DeployedVariant) -> EdgefnError:
+    if variant.quarantined:
+        return Quarantined(
+            f"variant {variant.name} of function {function!r} is quarantined: "
+            f"{variant.quarantined}. Deploy a fixed revision or roll back"
+        )
+    return VariantUnavailable(
+        f"variant {variant.name} of function {function!r} is not served here: {variant.unavailable}"
     )
 
 

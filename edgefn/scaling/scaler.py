@@ -1,4 +1,4 @@
-"""How many replicas a lone box keeps for each function.
+"""How many replicas a lone box keeps for each variant of each function.
 
 Like the Kubernetes HorizontalPodAutoscaler it works with two stabilisation windows: the number
 rises to the lowest that was wanted all through a short window, and falls towards the highest that
@@ -9,6 +9,9 @@ What is wanted follows from the calls that are under way. A replica runs one bat
 with two batches of calls under way one runs and one forms; with more, a new call waits for longer
 than a whole batch takes, and another replica would have answered it sooner. An asynchronous
 function overlaps its calls, and is full when it runs as many as it may.
+
+The bounds that a function declares hold for its variants together; what each of them wants beyond
+that is shared out by `share`.
 """
 
 import math
@@ -17,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from edgefn.scaling.share import share
 from edgefn_runtime.manifest import ASYNC_RUNS, FunctionSpec, Scale
 
 UP_S: Final = 0.6  # three reports of a gateway: one burst is not yet a load
@@ -27,10 +31,11 @@ RELUCTANCE: Final = 2  # a replica is given up only if the others would be this 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionLoad:
-    """What a box sees of one function.
+    """What a box sees of one variant of a function.
 
     Attributes:
         name: Of the function.
+        variant: Empty for the default one: whichever it is, a new revision goes on at its level.
         scale: The bounds that were declared, and `idle_s`.
         calls_per_replica: Calls under way that one replica is meant to have (`full_at`).
         replicas: Starting or ready. Counts only where the function is seen for the first time.
@@ -40,6 +45,7 @@ class FunctionLoad:
     """
 
     name: str
+    variant: str = ""
     scale: Scale
     calls_per_replica: int
     replicas: int
@@ -86,27 +92,39 @@ class _Memory:
 
 
 class Scaler:
-    """Decides how many replicas each function should have. Pure: time and load are handed in."""
+    """Decides how many replicas each variant should have. Pure: time and load are handed in."""
 
     def __init__(self) -> None:
-        self._memory: dict[str, _Memory] = {}
+        self._memory: dict[tuple[str, str], _Memory] = {}
 
-    def desired(self, now_s: float, loads: Iterable[FunctionLoad]) -> dict[str, int]:
-        """Returns the number of replicas, starting ones included, by function.
+    def desired(self, now_s: float, loads: Iterable[FunctionLoad]) -> dict[tuple[str, str], int]:
+        """Returns the number of replicas, starting ones included, by function and variant.
 
-        It is at least `scale.min`, at least 1 while a call waits, and never above `scale.max`.
-        A function that `loads` no longer has is forgotten.
+        For a default variant it is at least `scale.min`. For each it is at least 1 while a call
+        waits, as long as all of a function together are not above `scale.max`. What `loads` no
+        longer has is forgotten.
 
         Args:
             now_s: Monotonic; never less than at the last decision.
-            loads: One for each deployed function.
+            loads: One for each variant that may have replicas, of each function the default one
+                first.
         """
-        memory: dict[str, _Memory] = {}
+        memory: dict[tuple[str, str], _Memory] = {}
+        variants: dict[str, list[FunctionLoad]] = {}
         for load in loads:
-            memory[load.name] = self._memory.get(load.name) or _Memory(load.replicas, now_s)
-            self._decide(now_s, load, memory[load.name])
+            key = load.name, load.variant
+            memory[key] = self._memory.get(key) or _Memory(load.replicas, now_s)
+            self._decide(now_s, load, memory[key])
+            variants.setdefault(load.name, []).append(load)
         self._memory = memory
-        return {name: one.level for name, one in memory.items()}
+        desired: dict[tuple[str, str], int] = {}
+        for name, of_function in variants.items():
+            scale = of_function[0].scale
+            levels = [memory[name, load.variant].level for load in of_function]
+            shares = share(levels, minimum=scale.min, maximum=scale.max)
+            for load, count in zip(of_function, shares, strict=True):
+                desired[name, load.variant] = count
+        return desired
 
     @staticmethod
     def _decide(now_s: float, load: FunctionLoad, memory: _Memory) -> None:
@@ -125,5 +143,6 @@ class Scaler:
         elif highest < level and idle:
             level -= 1
             memory.stepped_s = now_s
-        floor = max(load.scale.min, 1 if load.waiting else 0)
+        minimum = 0 if load.variant else load.scale.min
+        floor = max(minimum, 1 if load.waiting else 0)
         memory.level = min(max(level, floor), load.scale.max)

@@ -197,15 +197,15 @@ def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]
 
 
 @pytest.fixture
-def make_bundle(tmp_path: Path) -> Callable[[str], Bundle]:
-    """Builds a bundle from the text of a module that declares one function."""
+def make_bundle(tmp_path: Path) -> Callable[..., Bundle]:
+    """Builds a bundle from the text of a module that declares one function; options as `build`."""
     numbers = iter(range(1000))
 
-    def make(code: str) -> Bundle:
+    def make(code: str, **options: bool) -> Bundle:
         folder = tmp_path / f"source-{next(numbers)}"
         folder.mkdir()
         (folder / "function.py").write_text(textwrap.dedent(code))
-        (bundle,) = build(str(folder))
+        (bundle,) = build(str(folder), **options)
         return bundle
 
     return make

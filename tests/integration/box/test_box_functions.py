@@ -15,9 +15,11 @@ import msgspec
 import pytest
 
 from edgefn.bundle.build import Bundle
+from edgefn.bundle.keys import config_dir, own_key
+from edgefn.bundle.signing import sign
 from edgefn.errors import DeploymentFailed, NotDeployed
 
-MakeBundle = Callable[[str], Bundle]
+MakeBundle = Callable[..., Bundle]
 Eventually = Callable[..., Any]
 
 
@@ -128,16 +130,21 @@ def test_a_manifest_that_says_something_else_than_the_code_is_refused(
     spec = msgspec.structs.replace(bundle.manifest.spec, timeout_s=1.0)
     manifest = msgspec.structs.replace(bundle.manifest, spec=spec)
     before = set(shared_box.processes())
+    signature = sign(
+        own_key(config_dir(os.environ)),
+        manifest.digest(),
+        sequence=bundle.signature.sequence,
+    )
     with pytest.raises(DeploymentFailed, match="declares another spec for lying"):
-        shared_box.admin.deploy(dataclasses.replace(bundle, manifest=manifest))
+        shared_box.admin.deploy(dataclasses.replace(bundle, manifest=manifest, signature=signature))
     eventually(lambda: set(shared_box.processes()) <= before)
 
 
 def test_an_unmet_requirement_is_named(shared_box: Any, make_bundle: MakeBundle) -> None:
-    """Before anything is started."""
+    """Before anything is started, if the function is to run with what the box has."""
     code = adding("needy", 1, options="requirements=['no-such-distribution>=2']")
     with pytest.raises(DeploymentFailed, match="no-such-distribution>=2 .not installed"):
-        shared_box.admin.deploy(make_bundle(code))
+        shared_box.admin.deploy(make_bundle(code, locked=False))
 
 
 def test_a_rollback_is_a_new_revision_with_an_old_bundle(

@@ -11,6 +11,7 @@ import pytest
 
 from edgefn.box import watchdog
 from edgefn.box.deaths import Death
+from edgefn.box.environments import Environments
 from edgefn.box.launcher import Launcher
 from edgefn.box.leases import LaunchFailed
 from edgefn.box.log_files import LogFiles
@@ -58,6 +59,7 @@ class Bench:
         self.drained = asyncio.Event()
         self.launcher = Launcher(
             catalog=self.catalog,
+            environments=Environments(run_directory / "environments"),
             run_directory=run_directory,
             logs=self.logs,
             listener=self.listener,
@@ -75,9 +77,7 @@ class Bench:
         for file in manifest.files:
             data = bundle.files[file.sha256].read_bytes()
             (root / file.path).write_bytes(data if code is None else code.encode())
-        revision = Revision(
-            number=1, digest=manifest.digest(), manifest=manifest, root=root, variant="python"
-        )
+        revision = Revision(number=1, digest=manifest.digest(), manifest=manifest, root=root)
         self.catalog[revision.function, 1] = revision
         return revision
 

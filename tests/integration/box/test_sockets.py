@@ -23,9 +23,11 @@ from edgefn.gateway.control import (
     Started,
     StopAccepting,
     ToGateway,
+    VariantRoute,
 )
 from edgefn_runtime.lifecycle import Drain, Exited, Forked, FromForkserver, MessageReader, pack
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import as_given
 
 SCHEMA = FunctionSchema(input={"x": "y" * 100_000}, output={}, v2_inputs=(), v2_outputs=())
 
@@ -196,7 +198,13 @@ async def test_a_killed_child_says_so() -> None:
 
 def routes(version: int) -> Routes:
     function = FunctionRoute(
-        name="f", revision=version, spec=FunctionSpec(name="f"), schema=SCHEMA, replicas=()
+        name="f",
+        revision=version,
+        spec=FunctionSpec(name="f"),
+        schema=SCHEMA,
+        variants=(VariantRoute(variant=as_given({})),),
+        default="python",
+        replicas=(),
     )
     return Routes(version, (function,))
 

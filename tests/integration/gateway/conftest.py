@@ -29,10 +29,12 @@ from edgefn.gateway.control import (
     Routes,
     Started,
     StopAccepting,
+    VariantRoute,
 )
 from edgefn_runtime.errors import ErrorBody
 from edgefn_runtime.lifecycle import MessageReader, pack
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec, Scale, V2Tensor
+from edgefn_runtime.variant import Variant
 from edgefn_runtime.wire import (
     Call,
     CallHead,
@@ -196,7 +198,9 @@ class Site:
         self.wait_until(lambda: any(check(message) for message in self.heard(kind)))
         return next(message for message in self.heard(kind) if check(message))
 
-    def start_replica(self, name: str, function: str = "echo") -> ReplicaRoute:
+    def start_replica(
+        self, name: str, function: str = "echo", variant: str = "onnx"
+    ) -> ReplicaRoute:
         self.sockets += 1
         path = self.folder / f"{self.sockets}.sock"
 
@@ -205,7 +209,7 @@ class Site:
             return self.replicas[name]
 
         self.servers[name] = self.run(self.loop.create_unix_server(connected, str(path)))
-        return ReplicaRoute(name, "onnx", str(path))
+        return ReplicaRoute(name, variant, str(path))
 
     def stop_replica(self, name: str) -> None:
         async def stop() -> None:
@@ -323,6 +327,13 @@ def read_all(sock: socket.socket) -> bytes:
 def make_function(*replicas: ReplicaRoute, name: str = "echo", **changes: Any) -> FunctionRoute:
     spec = {"scale": Scale(min=0), **changes.pop("spec", {})}
     schema = {"media_types": (), **changes.pop("schema", {})}
+    variant = Variant(name="onnx", backend="onnx")
+    only = VariantRoute(
+        variant=variant,
+        state="quarantined" if changes.get("state") == "quarantined" else "available",
+        reason=changes.get("reason", ""),
+        load_s=changes.pop("load_s", 0.0),
+    )
     return FunctionRoute(
         name=name,
         revision=changes.pop("revision", 1),
@@ -334,6 +345,8 @@ def make_function(*replicas: ReplicaRoute, name: str = "echo", **changes: Any) -
             v2_outputs=(V2Tensor("x", "FP32", (2,)),),
             **schema,
         ),
+        variants=changes.pop("variants", (only,)),
+        default=changes.pop("default", "onnx"),
         replicas=replicas,
         **changes,
     )

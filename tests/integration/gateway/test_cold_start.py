@@ -18,7 +18,9 @@ def test_a_call_waits_for_its_first_replica(empty_site, function_route):
     caller = threading.Thread(target=lambda: answers.append(site.call({"x": 1})))
     caller.start()
     site.wait_for(Wake, lambda wake: wake.function == "echo")
-    site.wait_for(Report, lambda report: any(one.waiting == 1 for one in report.functions))
+    site.wait_for(
+        Report, lambda report: any(one.waiting == {"onnx": 1} for one in report.functions)
+    )
     site.route(function_route(site.start_replica("r1")))
     caller.join(10)
     ((status, headers, body),) = answers
@@ -26,7 +28,7 @@ def test_a_call_waits_for_its_first_replica(empty_site, function_route):
     assert "cold;dur=" in headers["Server-Timing"]
     site.request("GET", "/metrics")
     reports = [one for report in site.heard(Report) for one in report.functions]
-    assert reports[-1].waiting == 0
+    assert reports[-1].waiting == {}
     assert sum(one.cold_starts for one in reports) == 1
 
 

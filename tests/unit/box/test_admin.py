@@ -13,6 +13,8 @@ from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.revision import Revision
 from edgefn.box.state import RevisionRow
+from edgefn.bundle.keys import SigningKey
+from edgefn.bundle.signing import Signature, sign
 from edgefn.errors import DeploymentFailed, NotDeployed
 from edgefn.gateway.control import Answered, Ask
 from edgefn_runtime.manifest import Manifest
@@ -26,8 +28,8 @@ class FakeDeployments:
         self.error: Exception | None = None
         self.asked: list[Any] = []
 
-    async def deploy(self, manifest: Manifest, *, note: str = "") -> None:
-        self._ask("deploy", manifest)
+    async def deploy(self, manifest: Manifest, signature: Signature | None) -> None:
+        self._ask("deploy", manifest, signature)
 
     async def rollback(self, name: str, number: int | None) -> None:
         self._ask("rollback", name, number)
@@ -68,6 +70,9 @@ class FakeBox:
     def missing_blobs(self, digests: list[str]) -> list[str]:
         return digests[1:]
 
+    def partial_blobs(self, digests: list[str]) -> dict[str, int]:
+        return dict.fromkeys(digests, 7)
+
 
 class Api:
     """The API with its fakes."""
@@ -103,7 +108,12 @@ def api(make_revision: Callable[..., Revision], tmp_path: Path) -> Api:
     ("method", "path", "body", "expected"),
     [
         ("GET", "/status", None, {"box": "here"}),
-        ("POST", "/blobs/missing", {"digests": ["a", "b"]}, {"missing": ["b"]}),
+        (
+            "POST",
+            "/blobs/missing",
+            {"digests": ["a", "b"]},
+            {"missing": ["b"], "partial": {"b": 7}},
+        ),
         ("GET", "/deployments", None, {"functions": [{"name": "f"}, {"name": "g"}]}),
         ("POST", "/deployments/f/rollback", {"revision": 3}, {"name": "f"}),
         ("POST", "/deployments/f/rollback", None, {"name": "f"}),
@@ -120,11 +130,40 @@ async def test_requests_are_answered(
 async def test_a_manifest_is_deployed_as_it_came(
     api: Api, make_revision: Callable[..., Revision]
 ) -> None:
-    """Its bytes are checked by the one who owns the format."""
+    """Its bytes are checked by the one who owns the format, and go with their signature or none."""
     manifest = make_revision().manifest
-    answer = await api.ask("POST", "/admin/v1/deployments", {"manifest": manifest})
-    assert answer == (200, {"name": "f"})
-    assert api.deployments.asked == [("deploy", manifest)]
+    signature = sign(SigningKey(bytes(32)), manifest.digest(), sequence=1)
+    encoded = manifest.encode()
+    for part in (b"", b',"signature":null', b',"signature":' + signature.encode()):
+        body = b'{"manifest":' + encoded + part + b"}"
+        assert await api.ask("POST", "/admin/v1/deployments", body) == (200, {"name": "f"})
+    given = (None, None, signature)
+    assert api.deployments.asked == [("deploy", manifest, one) for one in given]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b'{"format"', b'{ "format"', "invalid_manifest"),
+        (b'"attribute":"f"', b'"attribute":"f","attribute":"f"', "invalid_manifest"),
+        (b'"attribute":"f"', b'"attribute":"\\u0066"', "invalid_manifest"),
+        (b'"sequence":1', b'"sequence": 1', "bad_signature"),
+        (b'"sequence":1', b'"sequence":1.0', "bad_signature"),
+        (b'"sequence":1', b'"sequence":-1', "bad_signature"),
+        (b'"sequence":1', b'"sequence":1,"more":2', "bad_signature"),
+    ],
+)
+async def test_only_the_very_bytes_that_were_signed_are_taken(
+    api: Api, make_revision: Callable[..., Revision], old: bytes, new: bytes, code: str
+) -> None:
+    """Another spelling of the same manifest or signature is refused."""
+    manifest = make_revision().manifest
+    signature = sign(SigningKey(bytes(32)), manifest.digest(), sequence=1)
+    body = b'{"manifest":' + manifest.encode() + b',"signature":' + signature.encode() + b"}"
+    assert body.count(old) == 1
+    _, answer = await api.ask("POST", "/admin/v1/deployments", body.replace(old, new))
+    assert answer["error"]["code"] == code
+    assert api.deployments.asked == []
 
 
 async def test_one_function_is_described_with_spec_and_schema(api: Api) -> None:

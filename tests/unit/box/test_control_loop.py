@@ -1,6 +1,7 @@
 """The control loop against replicas that exist on paper only."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionReport, FunctionRoute, Report
 from edgefn_runtime.manifest import Scale
+from edgefn_runtime.variant import Variant
 
 MakeRevision = Callable[..., Revision]
 MakeReplica = Callable[..., Replica]
@@ -31,7 +33,7 @@ class FakeLeases:
     def take(self, function: str, revision: int, variant: str) -> Replica:
         if self.refuses:
             raise LaunchFailed("no process")
-        replica = self._make(self.revisions[function, revision])
+        replica = self._make(self.revisions[function, revision], variant=variant)
         self.all.append(replica)
         return replica
 
@@ -100,7 +102,7 @@ async def test_a_function_gets_its_minimum(loop: Loop, make_revision: MakeRevisi
     assert loop.routes[0].replicas == ()
     loop.ready()
     assert [route.replica for route in loop.routes[0].replicas] == ["r1", "r2"]
-    assert loop.routes[0].load_s == 0.03
+    assert loop.routes[0].variants[0].load_s == 0.03
 
 
 async def test_a_waiting_call_starts_a_replica_at_once(
@@ -109,9 +111,9 @@ async def test_a_waiting_call_starts_a_replica_at_once(
     """Without waiting for the next tick; a name that nobody deployed does nothing."""
     loop.serve(make_revision(scale=Scale(min=0)))
     assert loop.tick() == []
-    loop.control.wake("unknown")
+    loop.control.wake("unknown", "python")
     assert loop.states() == []
-    loop.control.wake("f")
+    loop.control.wake("f", "python")
     assert loop.states() == ["starting"]
 
 
@@ -154,7 +156,7 @@ async def test_five_deaths_quarantine_a_function(loop: Loop, make_revision: Make
     assert "5 replicas died" in loop.routes[0].reason
     await asyncio.sleep(0)
     assert loop.tick() == ["draining"]
-    loop.control.wake("f")
+    loop.control.wake("f", "python")
     assert loop.tick(100.0) == ["draining"]
 
 
@@ -177,7 +179,7 @@ async def test_the_death_of_the_forkserver_is_not_the_functions_fault(
     for _ in range(8):
         loop.tick()
         loop.die(loop.leases.replicas()[0], "launcher")
-    assert not loop.control.functions["f"].crash_loop.quarantined_because
+    assert not loop.control.functions["f"].quarantined_because
     assert loop.control.functions["f"].deaths == 8
 
 
@@ -205,7 +207,69 @@ async def test_the_death_of_a_staged_replica_is_not_counted(
     for _ in range(6):
         loop.die(loop.leases.take("f", 2, "python"))
     assert loop.control.functions["f"].deaths == 0
-    assert not loop.control.functions["f"].crash_loop.quarantined_because
+    assert not loop.control.functions["f"].quarantined_because
+
+
+TWO = (Variant(name="a", backend="python"), Variant(name="b", backend="python"))
+
+
+async def test_another_variant_starts_with_its_first_call(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """The minimum is the default one's; the other rests again when nobody calls it."""
+    loop.serve(make_revision(variants=TWO, scale=Scale(min=1, max=3, idle_s=1.0)))
+    loop.tick()
+    loop.ready()
+    loop.control.wake("f", "nope")
+    loop.control.wake("f", "b")
+    loop.ready()
+    assert [(one.replica, one.variant) for one in loop.routes[0].replicas] == [
+        ("r1", "a"),
+        ("r2", "b"),
+    ]
+    assert (loop.routes[0].default, [one.state for one in loop.routes[0].variants]) == (
+        "a",
+        ["available"] * 2,
+    )
+    loop.totals.add(Report(0, (FunctionReport(name="f", outcomes={200: 1}, variants={"b": 1}),), 1))
+    loop.now_s = time.monotonic() + 2.0  # the wake is forgotten
+    loop.tick()
+    loop.tick(0.5)
+    assert loop.states() == ["ready", "ready"]
+    loop.tick(1.5)
+    assert loop.states() == ["ready", "draining"]
+
+
+async def test_a_variant_that_keeps_dying_is_quarantined_alone(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """The function serves on with the others, and its route says which one does not."""
+    loop.serve(make_revision(variants=TWO, scale=Scale(min=1, max=8)))
+    loop.tick()
+    loop.ready()
+    for _ in range(5):
+        loop.die(loop.leases.take("f", 1, "b"))
+    assert loop.routes[0].state == "serving"
+    assert [one.state for one in loop.routes[0].variants] == ["available", "quarantined"]
+    assert "5 replicas died" in loop.routes[0].variants[1].reason
+    loop.control.wake("f", "b")
+    assert loop.states() == ["ready"]
+
+
+async def test_a_variant_that_the_box_refuses_has_no_replica(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """The default is the first that it serves."""
+    loop.serve(make_revision(variants=TWO, refused={"a": "it needs LiteRT"}))
+    loop.control.wake("f", "a")
+    loop.tick()
+    assert [replica.variant.name for replica in loop.leases.replicas()] == ["b"]
+    route = loop.routes[0]
+    assert (route.default, route.variants[0].state, route.variants[0].reason) == (
+        "b",
+        "unavailable",
+        "it needs LiteRT",
+    )
 
 
 async def test_a_removed_function_has_no_route(loop: Loop, make_revision: MakeRevision) -> None:
@@ -215,7 +279,7 @@ async def test_a_removed_function_has_no_route(loop: Loop, make_revision: MakeRe
     loop.control.drop("f")
     assert loop.routes == ()
     assert loop.states() == ["draining"]
-    loop.control.wake("f")
+    loop.control.wake("f", "python")
     assert loop.tick() == ["draining"]
 
 

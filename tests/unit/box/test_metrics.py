@@ -35,7 +35,7 @@ def test_reports_add_up() -> None:
     totals = totals_of(
         report(0, outcomes={200: 3, 504: 1}, misses={"queue": 1}, ongoing=2, replicas={"r1": 2}),
         report(0, outcomes={200: 1}, ongoing=1, replicas={"r1": 1}),
-        report(1, outcomes={400: 1}, ongoing=4, waiting=1, replicas={"r1": 4}),
+        report(1, outcomes={400: 1}, ongoing=4, waiting={"onnx": 1}, replicas={"r1": 4}),
     )
     function = totals.functions["f"]
     assert (function.calls, function.errors, function.misses.total()) == (6, 1, 1)
@@ -75,6 +75,7 @@ def test_prometheus_reads_what_is_rendered(
         report(
             0,
             outcomes={200: 3, 504: 1},
+            variants={"onnx": 3},
             misses={"cold": 1},
             latency_buckets=buckets,
             latency_sum_s=60.5,
@@ -82,13 +83,13 @@ def test_prometheus_reads_what_is_rendered(
             queue_sum_s=0.5,
             service_sum_s=0.25,
             ongoing=2,
-            waiting=1,
+            waiting={"onnx": 1},
         )
     )
     totals.functions["f"].deaths["timeout"] += 2
     revision = make_revision()
     function = Function(serving=revision)
-    function.crash_loop.quarantine("broken")
+    function.quarantine("broken")
     text = render(
         BoxCollector(
             version="1.2.3",
@@ -107,6 +108,7 @@ def test_prometheus_reads_what_is_rendered(
     assert samples["edgefn_build_info", ("version", "1.2.3")] == 1
     assert samples["edgefn_gateway_connections", ("gateway", "0")] == 3
     assert samples["edgefn_calls_total", f, ("status", "504")] == 1
+    assert samples["edgefn_variant_calls_total", f, ("variant", "onnx")] == 3
     assert samples["edgefn_call_duration_seconds_bucket", f, ("le", "0.001")] == 2
     assert samples["edgefn_call_duration_seconds_bucket", f, ("le", "10.0")] == 3
     assert samples["edgefn_call_duration_seconds_bucket", f, ("le", "+Inf")] == 4

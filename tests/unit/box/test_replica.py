@@ -32,7 +32,9 @@ def test_what_a_replica_is_told_follows_from_its_revision(
 ) -> None:
     """Models come with the digest of their file."""
     revision = make_revision("kws", 7, models={"model": "m.onnx"})
-    config = revision.replica_config(replica="r1", socket="/s", status="/p", trial=False)
+    config = revision.replica_config(
+        replica="r1", variant=revision.default, socket="/s", status="/p", trial=False
+    )
     assert (config.function, config.revision, config.variant) == ("kws", 7, "onnx")
     assert (config.root, config.module, config.attribute) == ("/nowhere", "function.py", "kws")
     assert config.models["model"].path == "m.onnx"

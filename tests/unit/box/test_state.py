@@ -2,13 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgefn.box.revision import Revision
-from edgefn.box.state import HISTORY, RevisionRow, RevisionState, State
+from edgefn.box.state import _STEPS, LINES, RevisionRow, RevisionState, State
+from edgefn.box.trust import Newest
+from edgefn.bundle.keys import SigningKey
+from edgefn.bundle.signing import sign
 from edgefn.errors import ConfigError
+from edgefn_runtime.manifest import BundleFile
 
 MakeRevision = Callable[..., Revision]
 
@@ -78,15 +84,77 @@ def test_a_second_serving_revision_is_impossible(state: State, make_revision: Ma
 
 
 def test_the_history_is_bounded(state: State, make_revision: MakeRevision) -> None:
-    """The oldest go, the one that serves never."""
+    """Failed ones go by age, the one that serves never."""
     first = make_revision()
     state.add(row(first), first.manifest)
-    for number in range(2, HISTORY + 10):
+    for number in range(2, LINES + 10):
         failed = make_revision(number=number)
         state.add(row(failed, "failed"), failed.manifest)
     numbers = [r.number for r in state.history("f")]
-    assert len(numbers) <= HISTORY + 2
+    assert len(numbers) <= LINES + 2
     assert numbers[-1] == 1
+
+
+def test_five_revisions_can_be_rolled_back_to(state: State, make_revision: MakeRevision) -> None:
+    """Those before them are forgotten with their files; what failed holds none."""
+    for number in range(1, 10):
+        revision = make_revision(number=number)
+        files = (BundleFile("function.py", 1, str(number) * 64),)
+        manifest = msgspec.structs.replace(revision.manifest, files=files)
+        state.add(row(revision, "failed" if number == 8 else "serving"), manifest)
+    kept = {r.number: r.state for r in state.history("f")}
+    assert [n for n, outcome in kept.items() if outcome == "superseded"] == [7, 6, 5, 4, 3]
+    assert (kept[9], kept[8]) == ("serving", "failed")
+    assert state.blobs() == {str(number) * 64 for number in (3, 4, 5, 6, 7, 9)}
+
+
+def test_the_newest_signature_that_served_is_remembered(
+    state: State, make_revision: MakeRevision
+) -> None:
+    """Whatever failed, was rolled back to or forgotten since; until the function is removed."""
+    assert state.newest("f") is None
+    key = SigningKey(bytes(32))
+    served: tuple[tuple[int, RevisionState], ...] = (
+        (10, "serving"), (30, "serving"), (20, "serving"), (40, "failed")
+    )  # fmt: skip
+    for number, (sequence, outcome) in enumerate(served, 1):
+        revision = make_revision(number=number, doc=str(sequence))
+        signature = sign(key, revision.digest, sequence=sequence)
+        state.add(replace(row(revision, outcome), signature=signature), revision.manifest)
+    newest = make_revision(doc="30").digest
+    assert state.newest("f") == Newest(sequence=30, digest=newest)
+    state.remove("f")
+    assert state.newest("f") is None
+    assert [r.signature.sequence for r in state.history("f") if r.signature] == [40, 20, 30, 10]
+
+
+def test_a_file_from_before_signatures_is_brought_up_to_date(
+    tmp_path: Path, make_revision: MakeRevision
+) -> None:
+    """What served serves on, without a signature; a second opening changes nothing."""
+    path, revision = tmp_path / "state.db", make_revision()
+    db = sqlite3.connect(path)
+    db.executescript(f"{_STEPS[0]} PRAGMA user_version = 1;")
+    db.execute(
+        "INSERT INTO revision VALUES ('f', 1, ?, ?, 'serving', '', '', '')",
+        (revision.digest, revision.manifest.encode()),
+    )
+    db.commit()
+    db.close()
+    for _ in range(2):
+        state = State(path)
+        ((found, manifest),) = state.serving()
+        assert (found.number, found.signature, manifest) == (1, None, revision.manifest)
+        assert state.newest("f") is None
+        state.close()
+
+
+def test_a_damaged_signature_stops_nothing(state: State, make_revision: MakeRevision) -> None:
+    """It counts as none: what serves serves on, and cannot be rolled back to."""
+    revision = make_revision()
+    state.add(row(revision), revision.manifest)
+    state._db.execute("UPDATE revision SET signature = x'00'")
+    assert [r.signature for r, _ in state.serving()] == [None]
 
 
 def test_blobs_of_what_may_serve_again_are_needed(

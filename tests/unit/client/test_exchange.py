@@ -133,3 +133,26 @@ def test_no_attempt_begins_after_the_deadline_and_attempts_are_bounded(
         now_s += outcome.pause_s
         assert now_s < 100.0 + deadline_ms / 1000
     assert attempts <= MAX_ATTEMPTS
+
+
+def test_what_is_asked_of_the_variant_travels() -> None:
+    """And nothing where nothing is asked."""
+    headers = exchange(variant="onnx-int8-static", min_accuracy=0.975).headers(100.0)
+    assert headers["Edgefn-Variant"] == "onnx-int8-static"
+    assert headers["Edgefn-Min-Accuracy"] == "0.975"
+    assert not {"Edgefn-Variant", "Edgefn-Min-Accuracy"} & exchange().headers(100.0).keys()
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"variant": "No Such\r\nName"}, "cannot be the name of a variant"),
+        ({"variant": "onnx\n"}, "cannot be the name of a variant"),
+        ({"min_accuracy": 1.5}, "min_accuracy=1.5 is not a number from 0 to 1"),
+        ({"min_accuracy": float("nan")}, "min_accuracy=nan is not a number from 0 to 1"),
+    ],
+)
+def test_what_can_be_no_variant_is_not_sent(limits: dict[str, Any], told: str) -> None:
+    """Least of all a second header."""
+    with pytest.raises(InvalidInput, match=told):
+        exchange(**limits)

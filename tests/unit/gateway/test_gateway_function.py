@@ -9,10 +9,11 @@ import pytest
 from edgefn.errors import QueueFull
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.call import NO_DEADLINE_WAIT_S, PendingCall, instants
-from edgefn.gateway.control import LATENCY_EDGES_S, FunctionRoute
+from edgefn.gateway.control import LATENCY_EDGES_S, FunctionRoute, VariantRoute
 from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.function import MAX_WAITING, Function
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import as_given
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, parse_frame
 
 
@@ -20,7 +21,18 @@ from edgefn_runtime.wire import NO_BUDGET, Call, Reply, parse_frame
 def function() -> Function:
     schema = FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=())
     spec = FunctionSpec(name="f")
-    return Function(FunctionRoute(name="f", revision=1, spec=spec, schema=schema, replicas=()))
+    variants = (VariantRoute(variant=as_given({})),)
+    return Function(
+        FunctionRoute(
+            name="f",
+            revision=1,
+            spec=spec,
+            schema=schema,
+            variants=variants,
+            default="python",
+            replicas=(),
+        )
+    )
 
 
 def make_call(**changes: Any) -> PendingCall:
@@ -54,11 +66,13 @@ def test_reports_are_differences(function):
     function.count_result(0.003, reply())
     function.count_result(0.02, reply())
     function.count_result(99.0, reply())
+    function.count_variant("python")
     function.count(429)
     function.count_miss("queue")
     first = function.take_report({"r1": 1})
     assert first.outcomes == {200: 3, 429: 1}
     assert first.misses == {"queue": 1}
+    assert first.variants == {"python": 1}
     assert first.latency_buckets[LATENCY_EDGES_S.index(0.005)] == 1
     assert first.latency_buckets[LATENCY_EDGES_S.index(0.02)] == 1  # an edge is in its bucket
     assert first.latency_buckets[-1] == 1
@@ -76,14 +90,14 @@ def test_a_bounded_number_of_calls_waits(function):
     """Beyond the bound a call is refused; who has waited makes room and counts as a cold start."""
     calls = [make_call() for _ in range(MAX_WAITING)]
     for call in calls:
-        function.wait(call)
+        function.wait(call, "python")
     with pytest.raises(QueueFull):
-        function.wait(make_call())
+        function.wait(make_call(), "python")
     function.waited(calls[0], 100.25)
     assert calls[0].waited_s == 0.25
-    function.wait(make_call())
+    function.wait(make_call(), "python")
     report = function.take_report({})
-    assert (report.waiting, report.cold_starts) == (MAX_WAITING, 1)
+    assert (report.waiting, report.cold_starts) == ({"python": MAX_WAITING}, 1)
 
 
 def test_the_budget_on_the_wire_is_what_is_left():

@@ -9,11 +9,12 @@ from edgefn.gateway.errors import UnsupportedMediaType
 from edgefn.gateway.headers import (
     answer_content,
     budget_s,
-    check_min_accuracy,
+    choice_of,
     content_of,
     media_type,
 )
 from edgefn.gateway.request_id import choose_request_id, make_request_id
+from edgefn.routing.variants import Choice
 from edgefn_runtime.manifest import FunctionSchema
 from edgefn_runtime.wire import Content
 
@@ -81,10 +82,20 @@ def test_any_text_is_a_positive_budget_or_refused(text):
 def test_any_text_is_an_accuracy_or_refused(text):
     """What passes as an accuracy is a number from 0 to 1."""
     try:
-        check_min_accuracy({"Edgefn-Min-Accuracy": text})
+        choice = choice_of({"Edgefn-Min-Accuracy": text})
     except InvalidInput:
         return
     assert 0.0 <= float(text) <= 1.0
+    assert (choice.min_accuracy if choice else 0.0) == float(text)
+
+
+def test_most_calls_ask_nothing_of_the_variant():
+    """No header, or one that any variant satisfies, costs the router nothing."""
+    assert choice_of({}) is None
+    assert choice_of({"Edgefn-Variant": "", "Edgefn-Min-Accuracy": "0"}) is None
+    assert choice_of({"Edgefn-Variant": "onnx"}) == Choice(variant="onnx")
+    both = {"Edgefn-Variant": "onnx", "Edgefn-Min-Accuracy": "0.9"}
+    assert choice_of(both) == Choice(variant="onnx", min_accuracy=0.9)
 
 
 @given(st.text())

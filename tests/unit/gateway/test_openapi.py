@@ -7,10 +7,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from edgefn.gateway.control import FunctionRoute
+from edgefn.gateway.control import FunctionRoute, VariantRoute
 from edgefn.gateway.example import example_of
 from edgefn.gateway.openapi import OpenApi, describe
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.variant import as_given
 
 TREE: dict[str, Any] = {
     "$defs": {
@@ -49,6 +50,8 @@ def route(name: str, schema: dict[str, Any]) -> FunctionRoute:
         schema=FunctionSchema(
             input=schema, output=schema, v2_inputs=(), v2_outputs=(), media_types=("image/png",)
         ),
+        variants=(VariantRoute(variant=as_given({})),),
+        default="python",
         replicas=(),
     )
 

@@ -17,12 +17,14 @@ from edgefn.routing.events import (
     TableChanged,
 )
 from edgefn.routing.router import CLEAR_MARGIN, HOPELESS_START, Router
+from edgefn.routing.variants import Choice, DeployedVariant
 
 
 @dataclass(frozen=True)
 class Demand:
     function: str = "f"
     deadline_s: float | None = None
+    choice: Choice | None = None
 
 
 def deployed(*endpoints: str, connected: bool = True, **changes: object) -> Router:
@@ -36,8 +38,12 @@ def deployed(*endpoints: str, connected: bool = True, **changes: object) -> Rout
 
 
 def redeploy(router: Router, *endpoints: str, **changes: object) -> None:
+    """Lists the endpoints of one variant, and changes what is known of it."""
     deployment = Deployment(
-        name="f", revision=changes.pop("revision", 1), endpoints=endpoints, **changes
+        name="f",
+        revision=changes.pop("revision", 1),  # type: ignore[arg-type]
+        variants=(DeployedVariant(name="v", endpoints=endpoints, **changes),),  # type: ignore[arg-type]
+        default="v",
     )
     router.observe(0.0, TableChanged((deployment,)))
 

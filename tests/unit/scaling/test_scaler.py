@@ -32,7 +32,7 @@ class Box:
             waiting=waiting,
             calls=self.calls,
         )
-        self.replicas = self.scaler.desired(self.now_s, [load])["f"]
+        self.replicas = self.scaler.desired(self.now_s, [load])["f", ""]
         return self.replicas
 
     def run(self, for_s: float, ongoing: int = 0, waiting: int = 0) -> list[int]:
@@ -176,3 +176,20 @@ def test_the_same_loads_give_the_same_levels(
     """Decisions depend on nothing but what is handed in."""
     one, other = Box(scale), Box(scale)
     assert [one.tick(*load) for load in loads] == [other.tick(*load) for load in loads]
+
+
+def test_variants_are_scaled_apart_and_bounded_together() -> None:
+    """The minimum is the default one's; another one has a replica while it is called."""
+    scaler, scale = Scaler(), Scale(min=2, max=3, idle_s=1.0)
+
+    def desired(now_s: float, waiting: int, calls: int) -> dict[tuple[str, str], int]:
+        shared = {"name": "f", "scale": scale, "calls_per_replica": 2, "replicas": 0}
+        default = FunctionLoad(**shared, ongoing=20, waiting=0, calls=0)
+        other = FunctionLoad(**shared, variant="b", ongoing=0, waiting=waiting, calls=calls)
+        return scaler.desired(now_s, [default, other])
+
+    assert desired(0.0, 0, 0) == {("f", ""): 2, ("f", "b"): 0}
+    assert desired(1.0, 0, 0) == {("f", ""): 3, ("f", "b"): 0}
+    assert desired(1.1, 1, 0) == {("f", ""): 2, ("f", "b"): 1}
+    assert desired(1.2, 0, 1) == {("f", ""): 2, ("f", "b"): 1}
+    assert desired(4.0, 0, 1) == {("f", ""): 3, ("f", "b"): 0}
