@@ -30,11 +30,18 @@ MIN_ACCURACY = 0.97
 MIN_AUC = 0.99
 
 
-def samples() -> Iterator[tuple[dict[str, np.ndarray], str]]:
-    """Yield the held-out masses, each with its true label."""
+def samples() -> Iterator[tuple[dict[str, np.ndarray], dict[str, str]]]:
+    """Yield the held-out masses, each with what should be answered."""
     _, held_out = split()
     for features, malignant in zip(*held_out, strict=True):
-        yield {"features": features}, "malignant" if malignant else "benign"
+        yield {"features": features}, {"label": "malignant" if malignant else "benign"}
+
+
+def calibration() -> Iterator[dict[str, np.ndarray]]:
+    """Yield the masses that the model was trained on."""
+    training, _ = split()
+    for features in training.features:
+        yield {"features": features}
 
 
 class Shipped:
@@ -82,7 +89,7 @@ def hold_out(call: Callable[..., Any], model: Shipped) -> tuple[dict[str, Any], 
     inputs, labels = zip(*samples(), strict=True)
     rows = [item["features"] for item in inputs]
     answers = [a for at in range(0, len(rows), 64) for a in call(rows[at : at + 64], model)]
-    truth = np.array([label == "malignant" for label in labels])
+    truth = np.array([label["label"] == "malignant" for label in labels])
     found = np.array([answer.label == "malignant" for answer in answers])
     probability = np.array([answer.probability for answer in answers])
     kept = np.array([not answer.refer for answer in answers])
@@ -218,7 +225,7 @@ def main() -> int:
         | {"python": platform.python_version()},
     }
     (HERE / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    truth = np.array([label == "malignant" for _, label in samples()])
+    truth = np.array([label["label"] == "malignant" for _, label in samples()])
     draw(HERE / "evaluation.png", (truth, probability), (all_rows().malignant, outside), report)
     print(json.dumps(report, indent=2))
     return 0 if all(bars.values()) else 1

@@ -38,7 +38,14 @@ class Diagnosis(BaseModel):
     reasons: list[Reason] = Field(description="the features that weighed most, strongest first")
 
 
-@edge_function(model="diagnosis.onnx", deadline_ms=100, batch=64)
+@edge_function(
+    model="diagnosis.onnx",
+    deadline_ms=100,
+    batch=64,
+    evaluate="evaluate.py:samples",
+    calibrate="evaluate.py:calibration",
+    max_accuracy_drop=0.005,
+)
 def diagnosis(features: list[Tensor["float32", 30]], model: Model) -> list[Diagnosis]:
     """Classify each mass as malignant or benign, and say why.
 

@@ -37,6 +37,7 @@ HERE = Path(__file__).parent
 SEED = 1000
 BATCH = 16
 SAMPLES = 600
+CALIBRATION = 240
 WINDOWS_A_CLASS = 200
 SNRS_DB = (-10.0, -7.5, -5.0, 0.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 SEVERITIES = (0.1, 0.15, 0.2, 0.25, 0.3)
@@ -44,12 +45,24 @@ MIN_F1 = 0.95
 MIN_SNR_DB = 5.0
 
 
-def samples() -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield windows of the test domain at 5 dB and above, the classes taking turns."""
-    rng = np.random.default_rng(SEED)
-    for i in range(SAMPLES):
+def samples() -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """Yield windows of the test domain at 5 dB and above, with what should be answered."""
+    for window, label in _windows(TEST, SAMPLES, SEED):
+        yield window, {"label": label}
+
+
+def calibration() -> Iterator[dict[str, Any]]:
+    """Yield windows like those that the model was trained on."""
+    for window, _ in _windows(TRAINING, CALIBRATION, SEED + 70):
+        yield window
+
+
+def _windows(domain: Domain, count: int, seed: int) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield windows with their labels, the classes taking turns."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
         label = LABELS[i % len(LABELS)]
-        window, rpm = synthesise(label, draw_circumstances(TEST, rng), rng)
+        window, rpm = synthesise(label, draw_circumstances(domain, rng), rng)
         yield {"window": window, "rpm": rpm}, label
 
 
@@ -200,10 +213,12 @@ def write_samples() -> None:
     """Write the first sample of each class as the JSON body of a call."""
     folder = HERE / "samples"
     folder.mkdir(exist_ok=True)
-    for (item, label), _ in zip(samples(), LABELS, strict=False):
+    for (item, answer), _ in zip(samples(), LABELS, strict=False):
         window = [float(f"{value:.4g}") for value in item["window"]]
         body = {"window": window, "rpm": round(item["rpm"], 1)}
-        (folder / f"{label}-1.json").write_text(json.dumps(body, separators=(",", ":")) + "\n")
+        (folder / f"{answer['label']}-1.json").write_text(
+            json.dumps(body, separators=(",", ":")) + "\n"
+        )
 
 
 def main() -> int:

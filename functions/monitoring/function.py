@@ -48,7 +48,14 @@ class Condition(BaseModel):
     )
 
 
-@edge_function(model="monitoring.onnx", deadline_ms=100, batch=16)
+@edge_function(
+    model="monitoring.onnx",
+    deadline_ms=100,
+    batch=16,
+    evaluate="evaluate.py:samples",
+    calibrate="evaluate.py:calibration",
+    max_accuracy_drop=0.005,
+)
 def monitoring(
     window: list[Tensor["float32", 4096]],
     rpm: list[Annotated[float, Field(ge=600, le=6000)]],

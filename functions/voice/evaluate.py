@@ -9,6 +9,7 @@ differs along the curve.
 
 import argparse
 import hashlib
+import itertools
 import json
 import platform
 import sys
@@ -28,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from scoring import RESAMPLES, confusions, milliseconds, thresholds, with_interval
 from synthesize import CORPUS_VERSION, DEFAULT_CACHE, SynthesizerMissing, espeak_version, load
-from voices import ACCENTS, CASTS
+from voices import ACCENTS, CASTS, Split
 
 from edgefn import Audio
 
@@ -38,6 +39,7 @@ RATIOS_DB = (np.inf, 20.0, 15.0, 10.0, 5.0, 0.0, -5.0)
 HELD_TO_BAR_DB = 10.0  # at this ratio and above
 SEED = 90
 BATCH = 16
+CALIBRATION = 256  # recordings
 SAMPLE_LABELS = ("yes", "stop", "left", "go", "unknown", "silence")
 
 _ROOMS = (0.0, 1.0)  # dry, reverberant
@@ -58,10 +60,10 @@ class Take:
 
 
 class TestBed:
-    """The held-out recordings: equally many of each label by each voice."""
+    """The recordings of a split: equally many of each label by each voice."""
 
-    def __init__(self, cache: Path) -> None:
-        corpus = load("test", cache)
+    def __init__(self, cache: Path, split: Split = "test") -> None:
+        corpus = load(split, cache)
         self._stage = Stage(talk=corpus.other_words)
         spoken = list(zip(corpus.labels, corpus.clips, corpus.voices, strict=True))
         silent = [(_SILENCE, None, voice) for label, _, voice in spoken if label == _UNKNOWN]
@@ -102,14 +104,26 @@ def _take(number: int, label: int, word: np.ndarray | None, voice: str) -> Take:
     )
 
 
-def samples(cache: Path = DEFAULT_CACHE) -> Iterator[tuple[dict[str, Any], str]]:
-    """Held-out inputs of the function with their labels, in random order, at 10 dB and above."""
-    bed, rng = TestBed(cache), np.random.default_rng(SEED)
+def samples(cache: Path = DEFAULT_CACHE) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """Held-out inputs of the function with what should be answered, in random order."""
+    for audio, label in _recordings("test", cache):
+        yield {"audio": audio}, {"word": label}
+
+
+def calibration(cache: Path = DEFAULT_CACHE) -> Iterator[dict[str, Any]]:
+    """Inputs from the voices that watched the training; no test voice is among them."""
+    for audio, _ in itertools.islice(_recordings("validation", cache), CALIBRATION):
+        yield {"audio": audio}
+
+
+def _recordings(split: Split, cache: Path) -> Iterator[tuple[Audio, str]]:
+    """All takes of a split in random order, each at a random ratio that is held to the bar."""
+    bed, rng = TestBed(cache, split), np.random.default_rng(SEED)
     ratios = [ratio for ratio in RATIOS_DB if ratio >= HELD_TO_BAR_DB]
     for number in rng.permutation(len(bed.takes)):
         take = bed.takes[number]
         audio = bed.recording(take, ratios[rng.integers(len(ratios))])
-        yield {"audio": audio}, LABELS[take.label]
+        yield audio, LABELS[take.label]
 
 
 def _by(bed: TestBed, right: np.ndarray, key: Callable[[Take], str]) -> dict[str, Any]:

@@ -38,7 +38,14 @@ def one_second(clip: Audio[16000]) -> np.ndarray:
     return fit_window(clip.samples)
 
 
-@edge_function(model="kws.onnx", deadline_ms=150, batch=16)
+@edge_function(
+    model="kws.onnx",
+    deadline_ms=150,
+    batch=16,
+    evaluate="evaluate.py:samples",
+    calibrate="evaluate.py:calibration",
+    max_accuracy_drop=0.005,
+)
 def voice(audio: list[Audio[16000]], model: Model) -> list[Keyword]:
     """Spot one of ten keywords in each clip of 0.2 to 2 s."""
     windows = np.stack([one_second(clip) for clip in audio])
