@@ -5,6 +5,7 @@
 Tools crash on odd models, print, and leave their settings behind; here that is nobody's trouble.
 """
 
+import functools
 import os
 import socket
 import sys
@@ -48,7 +49,7 @@ class _Teller:
 def make(asked: Make, on_progress: Callable[[float], None]) -> Finished:
     """Does what a message asks for."""
     try:
-        recipe = _recipe(asked)
+        recipe = _recipes(asked.file, asked.student)[asked.recipe]
         source = Source(data=Path(asked.source).read_bytes(), format=asked.format)
         material = read_material(Path(asked.material), asked.runs, asked.seed, on_progress)
         Path(asked.result).write_bytes(recipe.make(source, material))
@@ -61,20 +62,19 @@ def make(asked: Make, on_progress: Callable[[float], None]) -> Finished:
     return Finished()
 
 
-def _recipe(asked: Make) -> Recipe:
-    student = _student(asked) if asked.student else None
-    return by_name(all_recipes(student))[asked.recipe]
+@functools.cache  # recipes remember what others build on: a conversion, a network just trained
+def _recipes(file: str, student: str) -> dict[str, Recipe]:
+    return by_name(all_recipes(_student(Path(file), student) if student else None))
 
 
-def _student(asked: Make) -> Callable[[], Any]:
+def _student(file: Path, reference: str) -> Callable[[], Any]:
     """Returns what makes a student; its code is imported only if a recipe wants one."""
 
     def student() -> Any:
-        file = Path(asked.file)
         sys.path.insert(0, str(file.parent))
         sys.dont_write_bytecode = True
         os.chdir(file.parent)
-        return References(import_file(file), file).find(asked.student, "student")()
+        return References(import_file(file), file).find(reference, "student")()
 
     return student
 

@@ -1,8 +1,10 @@
 """Which variants are worth keeping, and in which order a box tries them.
 
-A variant is dominated if another one is at least as good in size, latency and accuracy, and better
-in one of them. Latencies within `LATENCY_MARGIN` of each other count as equal, because so much is
-noise; dominance is then not transitive, so a variant is dropped only for one that is kept.
+A variant is dominated if another one is at least as good in size, latency, accuracy and agreement
+with the model as given, and better in one of them. Agreement counts beside accuracy because the
+data may be too few, or the labels say too little, to tell two variants apart. Latencies within
+`LATENCY_MARGIN` of each other count as equal, because so much is noise; dominance is then not
+transitive, so a variant is dropped only for one that is kept.
 """
 
 import math
@@ -12,6 +14,7 @@ from typing import Final
 from edgefn_runtime.variant import Measurement, Variant
 
 LATENCY_MARGIN: Final = 0.03
+PREFERENCE_MARGIN: Final = 0.10  # less than that is not worth other answers
 
 
 def quality(measured: Measurement) -> float:
@@ -24,6 +27,11 @@ def quality(measured: Measurement) -> float:
     if measured.agreement is not None:
         return measured.agreement.value
     return math.inf if measured.snr_db is None else measured.snr_db
+
+
+def faithfulness(measured: Measurement) -> float:
+    """Returns the share of answers that are those of the model as given; 1 if nothing says so."""
+    return 1.0 if measured.agreement is None else measured.agreement.value
 
 
 def latency_s(measured: Measurement) -> float:
@@ -42,7 +50,12 @@ def dominated(variants: Sequence[Variant]) -> dict[str, str]:
     # Whatever dominates a variant comes before it in this order.
     ordered = sorted(
         measured_of(variants),
-        key=lambda each: (each[1].size_bytes, -quality(each[1]), latency_s(each[1])),
+        key=lambda each: (
+            each[1].size_bytes,
+            -quality(each[1]),
+            -faithfulness(each[1]),
+            latency_s(each[1]),
+        ),
     )
     for variant, measured in ordered:
         better = next((other for other, found in kept if _dominates(found, measured)), None)
@@ -56,8 +69,8 @@ def dominated(variants: Sequence[Variant]) -> dict[str, str]:
 def in_order(variants: Sequence[Variant], min_accuracy: float | None) -> list[Variant]:
     """Returns measured variants in order of preference.
 
-    Those that meet the floor come first, the fastest of them at the head; of equally fast ones, the
-    smaller.
+    Those that meet the floor come first, the fastest of them at the head; of those that are as fast
+    within `PREFERENCE_MARGIN`, the one that answers most like the model as given, then the smaller.
 
     Args:
         variants: All measured.
@@ -68,9 +81,12 @@ def in_order(variants: Sequence[Variant], min_accuracy: float | None) -> list[Va
     ordered = []
     while left:
         able = [each for each in left if quality(each[1]) >= floor] or left
-        limit_s = min(latency_s(measured) for _, measured in able) * (1 + LATENCY_MARGIN)
+        limit_s = min(latency_s(measured) for _, measured in able) * (1 + PREFERENCE_MARGIN)
         fastest = [each for each in able if latency_s(each[1]) <= limit_s]
-        first = min(fastest, key=lambda each: (each[1].size_bytes, latency_s(each[1])))
+        first = min(
+            fastest,
+            key=lambda each: (-faithfulness(each[1]), each[1].size_bytes, latency_s(each[1])),
+        )
         ordered.append(first[0])
         left.remove(first)
     return ordered
@@ -95,10 +111,12 @@ def _dominates(first: Measurement, second: Measurement) -> bool:
     return (
         first.size_bytes <= second.size_bytes
         and quality(first) >= quality(second)
+        and faithfulness(first) >= faithfulness(second)
         and fast <= slow * (1 + LATENCY_MARGIN)
         and (
             first.size_bytes < second.size_bytes
             or quality(first) > quality(second)
+            or faithfulness(first) > faithfulness(second)
             or fast * (1 + LATENCY_MARGIN) < slow
         )
     )

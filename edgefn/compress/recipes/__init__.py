@@ -25,11 +25,11 @@ def all_recipes(student: Callable[[], Any] | None = None) -> tuple[Recipe, ...]:
     from edgefn.compress.recipes.then import Then
 
     litert = by_name(litert_recipes())
-    static = (Int8Static(), litert["litert-int8-static"])
+    after = (Int8Static(), litert["litert-fp32"], litert["litert-int8-static"])
     low_rank = Then(LowRank(), Int8Dynamic(), "onnx-low-rank-int8-dynamic")
     return (
         Fp32(), Int8Static(), *litert.values(), Int8Dynamic(), Fp16(), Int4(), LowRank(), low_rank,
-        *_trained(student, static),
+        *_trained(student, after),
     )  # fmt: skip
 
 
