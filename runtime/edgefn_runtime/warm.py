@@ -2,7 +2,7 @@
 
 pydantic imports most of itself when the first type is made into a schema, ONNX Runtime sets itself
 up with its first session, Pillow reads its plugins at the first image, LiteRT takes 17 ms to
-import. Done in the forkserver, all replicas share it; left to them, it would be most of their start.
+import. Done in the forkserver, all replicas share it; left to them, it would be most of a start.
 """
 
 import contextlib
