@@ -4,7 +4,8 @@ A variant is dominated if another one is at least as good in size, latency, accu
 with the model as given, and better in one of them. Agreement counts beside accuracy because the
 data may be too few, or the labels say too little, to tell two variants apart. Latencies within
 `LATENCY_MARGIN` of each other count as equal, because so much is noise; dominance is then not
-transitive, so a variant is dropped only for one that is kept.
+transitive, so a variant is dropped only for one that is kept. And it is dropped only for one of the
+same backend: a box may have just the other.
 """
 
 import math
@@ -58,7 +59,14 @@ def dominated(variants: Sequence[Variant]) -> dict[str, str]:
         ),
     )
     for variant, measured in ordered:
-        better = next((other for other, found in kept if _dominates(found, measured)), None)
+        better = next(
+            (
+                other
+                for other, found in kept
+                if other.backend == variant.backend and _dominates(found, measured)
+            ),
+            None,
+        )
         if better is None:
             kept.append((variant, measured))
         else:
