@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CACHE := $(CURDIR)/$(VENV)/cache
 ARGS ?=
 
-.PHONY: help demo test lint format types imports unit bench train lock clean
+.PHONY: help demo test lint format types imports unit bench variants train lock clean
 
 help: ## Lists these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,18 +29,25 @@ types: $(VENV)/.installed-dev ## Checks types
 imports: $(VENV)/.installed-dev ## Checks which module may import which
 	$(BIN)/lint-imports --no-cache
 
-unit: $(VENV)/.installed-dev ## Runs the tests (ARGS=-k name: some of them)
-	$(BIN)/pytest $(ARGS)
+unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them)
+	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Compares the running box with a bare loop and plain aiohttp (ARGS=--quick)
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
+variants: $(VENV)/.installed-train $(VENV)/.installed-converter ## Compresses the three functions again
+	for name in diagnosis monitoring voice; do \
+	  XDG_CACHE_HOME=$(CACHE) $(BIN)/edgefn build functions/$$name $(ARGS) --output $(CACHE)/$$name.edgefn || exit 1; \
+	done
+	$(BIN)/python functions/variants_table.py
+
 train: $(VENV)/.installed-train ## Trains and evaluates the three functions again
 	sh functions/train.sh $(BIN)/python
 
-lock: ## Pins what `make` installs (needs uv)
+lock: ## Pins what `make` and `edgefn build --get-tools` install (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements/base.lock
 	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements/base.lock -c requirements/constraints.in -o requirements/dev.lock
+	cd edgefn/compress/converter && uv pip compile converter.in --no-deps --generate-hashes --python-version 3.12 --only-binary :all: --no-header --no-annotate --no-emit-index-url -o lock.txt
 
 clean: ## Removes the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -56,6 +64,11 @@ $(VENV)/.installed: requirements/base.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: requirements/dev.lock requirements/torch.txt | $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.lock -r requirements/torch.txt
+	@touch $@
+
+# The LiteRT converter clashes with what else is installed, and so lives in an environment of its own.
+$(VENV)/.installed-converter: edgefn/compress/converter/lock.txt | $(VENV)/.installed-dev
+	XDG_CACHE_HOME=$(CACHE) $(BIN)/python -m edgefn.compress.converter
 	@touch $@
 
 $(VENV)/.installed-train: pyproject.toml | $(VENV)/.installed
