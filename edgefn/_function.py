@@ -131,7 +131,7 @@ def edge_function(function: Any = None, /, **options: Any) -> Any:
             evaluate: For `edgefn build`, a callable as `"evaluate.py:samples"`: yields the inputs
                 of a call, as a mapping of parameters to values, or `(inputs, label)`; data that
                 the model was not trained on.
-            calibrate: The same without labels, for calibration and fine-tuning; default: a quarter
+            calibrate: The same, for calibration and fine-tuning, labels or not; default: a quarter
                 of what `evaluate` yields is set aside.
             metric: A callable that takes an answer and its label and returns a score from 0 to 1;
                 default: 1 if they are equal. A label that is a mapping is compared with the fields

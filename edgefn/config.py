@@ -133,11 +133,26 @@ def _folder(value: str | Path) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def own_folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """Returns edgefn's folder in a base directory of the XDG specification.
+
+    Args:
+        environ: The process's environment.
+        variable: That names the base, as in `XDG_CONFIG_HOME`.
+        default: Of that variable, as in `~/.config`.
+    """
+    base = environ.get(variable, "")
+    # As the specification says, a relative path is invalid and to be ignored.
+    return (Path(base) if base.startswith("/") else Path(default).expanduser()) / "edgefn"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Returns where this user's caches of edgefn are: below XDG_CACHE_HOME or ~/.cache."""
+    return own_folder(environ, "XDG_CACHE_HOME", "~/.cache")
+
+
 def _default_state_dir(environ: Mapping[str, str]) -> Path:
-    base = environ.get("XDG_STATE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    folder = Path(base) if base.startswith("/") else Path("~/.local/state").expanduser()
-    return folder / "edgefn"
+    return own_folder(environ, "XDG_STATE_HOME", "~/.local/state")
 
 
 def _default_name(_: Mapping[str, str]) -> str:

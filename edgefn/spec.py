@@ -94,7 +94,8 @@ class _Declaration:
         self._name = name
 
     def refuse(self, message: str) -> NoReturn:
-        raise DeclarationError(f"@edge_function {self._name}: {message}")
+        # The message says all of what was wrong; the frames of a parser would say it no better.
+        raise DeclarationError(f"@edge_function {self._name}: {message}") from None
 
     def check_known(self, options: Mapping[str, Any]) -> None:
         for option in options:

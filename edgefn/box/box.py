@@ -22,6 +22,7 @@ from edgefn.box.lock import StateLock
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.metrics import CONTENT_TYPE, BoxCollector, render
+from edgefn.box.optimised import OptimisedModels
 from edgefn.box.revision import Revision
 from edgefn.box.run_directory import RunDirectory
 from edgefn.box.state import StateThread
@@ -102,6 +103,9 @@ class _Running:
         )
         catalog: dict[tuple[str, int], Revision] = {}
         environments = Environments(config.state_dir / "environments")
+        self._optimised = OptimisedModels(
+            config.state_dir / "optimised", environments, self._control.serving
+        )
         self._launcher = Launcher(
             catalog=catalog,
             environments=environments,
@@ -115,6 +119,7 @@ class _Running:
             state=state,
             bundles=Bundles(config.state_dir / "revisions", self._store),
             environments=environments,
+            optimised=self._optimised,
             trust=Trust(config.state_dir, config_dir(os.environ)),
             catalog=catalog,
             control=self._control,
@@ -143,6 +148,7 @@ class _Running:
                 loops.append(group.create_task(self._control.run()))
                 loops.append(group.create_task(self._gateways.keep()))
                 loops.append(group.create_task(self._deployments.mend()))
+                loops.append(group.create_task(self._optimised.keep_making()))
                 if await self._started(stop):
                     lock.tell(self._url)
                     on_ready(self._url)

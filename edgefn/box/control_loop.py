@@ -83,6 +83,10 @@ class ControlLoop:
         if load_s:
             asyncio.get_running_loop().call_soon(self._reconcile_now)
 
+    def serving(self) -> list[Revision]:
+        """Returns the revision that serves of each function."""
+        return [function.serving for function in self.functions.values()]
+
     def size(self, name: str) -> int:
         """Returns how many replicas of its default variant a function has; 0 for an unknown one."""
         function = self.functions.get(name)

@@ -12,6 +12,7 @@ from edgefn.box.control_loop import ControlLoop
 from edgefn.box.environments import Environments
 from edgefn.box.launcher import Launcher
 from edgefn.box.logs import Logs
+from edgefn.box.optimised import OptimisedModels
 from edgefn.box.replica import Replica
 from edgefn.box.requirements import check_requirements
 from edgefn.box.revision import Revision
@@ -42,6 +43,7 @@ class Deployments:
         state: Remembers the revisions.
         bundles: Has their files.
         environments: Has what they need beside what the box has.
+        optimised: Has forms of their models that load faster.
         trust: Says whose bundles may serve.
         catalog: The revisions that can be started, by function and number; kept up here.
         control: Told what serves.
@@ -55,6 +57,7 @@ class Deployments:
         state: StateThread,
         bundles: Bundles,
         environments: Environments,
+        optimised: OptimisedModels,
         trust: Trust,
         catalog: dict[tuple[str, int], Revision],
         control: ControlLoop,
@@ -64,6 +67,7 @@ class Deployments:
         self._state = state
         self._bundles = bundles
         self._environments = environments
+        self._optimised = optimised
         self._trust = trust
         self._catalog = catalog
         self._control = control
@@ -93,6 +97,7 @@ class Deployments:
                 self._control.quarantine(row.name, reason)
         self._want_environments()
         await self._collect_garbage()
+        self._optimised.look()
 
     async def mend(self) -> None:
         """Installs what `restore` found missing, and lets those functions serve again."""
@@ -110,6 +115,7 @@ class Deployments:
             return
         self._want_environments()
         self._control.serve(revision, load_s=0.0)
+        self._optimised.look()
 
     async def deploy(self, manifest: Manifest, signature: Signature | None) -> None:
         """Returns once a new revision with this manifest serves.
@@ -138,16 +144,16 @@ class Deployments:
 
         Raises:
             NotDeployed: Nothing is deployed under that name, or there is no such revision.
-            RevisionRefused: It serves already, or never did.
+            RevisionRefused: It serves already, never did, or was removed.
             Untrusted: Nobody signed it whom the box still trusts.
             BadSignature: What the box remembers of it is not what was signed.
             DeploymentFailed: It did not come up. What served serves on.
         """
-        current = self.serving(name)
-        rows = await self._state.run(State.history, name)
-        row = rollback_target(rows, name, current.number, number)
-        manifest = await self._state.run(State.manifest, name, row.number)
+        self.serving(name)
         async with self._locks[name]:
+            rows = await self._state.run(State.history, name)
+            row = rollback_target(rows, name, self.serving(name).number, number)
+            manifest = await self._state.run(State.manifest, name, row.number)
             await asyncio.to_thread(self._trust.check, row.signature, manifest.digest())
             await self._bring_up(manifest, row.signature, note=f"rollback to {row.number}")
 
@@ -203,6 +209,7 @@ class Deployments:
             self._staging.discard((name, number))
             self._want_environments()
         await self._collect_garbage()
+        self._optimised.look()
 
     async def _stage(self, revision: Revision) -> Replica:
         check_runtime(revision.manifest.runtime, edgefn.__version__)
@@ -281,6 +288,7 @@ class Deployments:
                 blobs = await self._state.run(State.blobs)
                 if blobs is not None:
                     await asyncio.to_thread(self._bundles.keep, roots, blobs)
+                    await self._optimised.keep(blobs)
             except OSError as error:
                 _log.warning("old bundles were not removed: %s", error)
 
@@ -294,6 +302,7 @@ class Deployments:
             root=self._bundles.root(digest),
             signature=signature,
             refused=refusals(manifest),
+            optimised=self._optimised.of(manifest.environment),
         )
 
 
@@ -310,7 +319,7 @@ def rollback_target(
 
     Raises:
         NotDeployed: There is no such revision.
-        RevisionRefused: It serves already, or it never served.
+        RevisionRefused: It serves already, never did, or was removed.
     """
     if number is None:
         earlier = [row for row in rows if row.number < current and row.state == "superseded"]
@@ -324,5 +333,9 @@ def rollback_target(
             raise RevisionRefused(f"revision {number} of {name} serves already")
         if row.state == "failed":
             raise RevisionRefused(f"revision {number} of {name} never served: {row.reason}")
+        if row.state == "removed":
+            raise RevisionRefused(
+                f"revision {number} was removed with {name}, and its files too: deploy it again"
+            )
         return row
     raise NotDeployed(f"{name} has no revision {number}; `edgefn history {name}` lists them")

@@ -16,7 +16,7 @@ from typing import IO, Final
 import msgspec
 
 from edgefn.box.child import Child
-from edgefn.box.order import RECORD_FILE, Order, Outcome, record
+from edgefn.box.install_order import RECORD_FILE, Order, Outcome, record
 from edgefn.errors import DeploymentFailed
 from edgefn_runtime.manifest import Environment
 

@@ -13,19 +13,9 @@ from typing import Final
 from edgefn.box.backoff import Backoff
 from edgefn.box.channel import Channel
 from edgefn.box.child import Child
-from edgefn_runtime.forkserver import send_fork
+from edgefn_runtime.forkserver import PRELOAD, send_fork
 from edgefn_runtime.lifecycle import Fork, FromForkserver, Kill, ReplicaConfig
 
-# What a replica needs is imported once, before the fork, and shared by all of them.
-PRELOAD: Final = (
-    "edgefn_runtime.replica",
-    "edgefn_runtime.backends.onnx",
-    "edgefn._function",
-    "msgspec",
-    "numpy",
-    "pydantic",
-    "uvloop",
-)
 END_S: Final = 2.0
 
 _log = logging.getLogger(__name__)

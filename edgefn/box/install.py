@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
-from edgefn.box.forkserver import PRELOAD
-from edgefn.box.order import RECORD_FILE, Order, Outcome, box_folders, record
+from edgefn.box.install_order import RECORD_FILE, Order, Outcome, box_folders, record
 from edgefn.bundle.installer import InstallerFailed, pip, run, uv
 from edgefn.bundle.lock import Locked, parse_lock, render_lock
 from edgefn.bundle.store import sync_folder
 from edgefn.errors import EdgefnError
+from edgefn_runtime.forkserver import PRELOAD
 from edgefn_runtime.process import die_with
 
 _BOX_FILE: Final = "edgefn_box.pth"

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgefn.bundle.signing import Signature
 from edgefn_runtime.lifecycle import ModelFile, ReplicaConfig
 from edgefn_runtime.manifest import FunctionSpec, Manifest
+from edgefn_runtime.optimised import OptimisedForm
 from edgefn_runtime.variant import Variant
 
 
@@ -21,6 +22,7 @@ class Revision:
         root: Folder of its files.
         signature: That it came with; None if it came before there were signatures.
         refused: Why the box does not serve a variant, for those that it does not.
+        optimised: Forms of models, by their SHA-256, that the box has at the moment.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Revision:
     root: Path
     signature: Signature | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    optimised: Mapping[str, OptimisedForm] = field(default_factory=dict)
 
     @property
     def function(self) -> str:
@@ -67,6 +70,7 @@ class Revision:
     ) -> ReplicaConfig:
         """Returns what a replica of this revision is told."""
         manifest = self.manifest
+        digests = {path: manifest.file(path).sha256 for path in variant.models.values()}
         return ReplicaConfig(
             replica=replica,
             function=self.function,
@@ -76,7 +80,7 @@ class Revision:
             module=manifest.module,
             attribute=manifest.attribute,
             models={
-                parameter: ModelFile(path, manifest.file(path).sha256)
+                parameter: ModelFile(path, digests[path], self.optimised.get(digests[path]))
                 for parameter, path in variant.models.items()
             },
             socket=socket,

@@ -184,7 +184,7 @@ class State:
             _forget_old(db, row)
 
     def remove(self, name: str) -> None:
-        """Marks the serving revision of a name as removed, if there is one.
+        """Marks the revisions of a name as removed: nobody can roll back to them any more.
 
         What is deployed under that name next may be older: a signer's clock that was ahead must not
         close a name for ever.
@@ -192,7 +192,8 @@ class State:
         with self._transaction() as db:
             db.execute("DELETE FROM newest WHERE name = ?", (name,))
             db.execute(
-                "UPDATE revision SET state = 'removed' WHERE name = ? AND state = 'serving'",
+                "UPDATE revision SET state = 'removed' "
+                "WHERE name = ? AND state IN ('serving', 'superseded')",
                 (name,),
             )
 

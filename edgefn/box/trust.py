@@ -69,7 +69,9 @@ class TrustList:
         lines = [line.partition("#")[0].strip() for line in text.splitlines()]
         for number, line in enumerate(lines, 1):
             if line and not is_public_key(line):
-                raise ConfigError(f"{self.path}, line {number}: {line[:80]!r} is not a public key")
+                raise ConfigError(
+                    f"{self.path}, line {number}: {line[:80]!r} is no public key; delete the line"
+                )
         return tuple(dict.fromkeys(line for line in lines if line))
 
     def add(self, key: str) -> None:

@@ -20,10 +20,12 @@ import edgefn
 import edgefn_runtime
 from edgefn._function import EdgeFunction
 from edgefn.bundle.description import Declared, Description
+from edgefn.bundle.user_code import enter
 from edgefn_runtime.loader import import_file
+from edgefn_runtime.tracebacks import traceback_of
 
 _OWN_FOLDERS: Final = tuple(
-    Path(str(package.__file__)).parent for package in (edgefn, edgefn_runtime)
+    f"{Path(str(package.__file__)).parent}{os.sep}" for package in (edgefn, edgefn_runtime)
 )
 
 
@@ -33,31 +35,14 @@ def describe(file: Path) -> Description:
     The folder of the file becomes the first entry of `sys.path` and the working directory.
     """
     folder = file.parent
-    sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode = True
-    os.chdir(folder)
+    enter(folder)
     try:
         module = import_file(file)
     except (Exception, SystemExit) as error:
         short = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        return Description(error=short, traceback=user_traceback(error))
+        told = traceback_of(error, str(folder), without=_OWN_FOLDERS)
+        return Description(error=short, traceback=told)
     return Description(_declared(module), _imported_from(folder))
-
-
-def user_traceback(error: BaseException) -> str:
-    """Returns a traceback with the frames of the user's code only, causes included."""
-    whole = traceback.TracebackException.from_exception(error)
-    link: traceback.TracebackException | None = whole
-    while link is not None:
-        kept = [frame for frame in link.stack if not _is_machinery(frame.filename)]
-        link.stack = traceback.StackSummary.from_list(kept)
-        link = link.__cause__ or link.__context__
-    return "".join(whole.format())
-
-
-def _is_machinery(file_name: str) -> bool:
-    path = Path(file_name)
-    return file_name.startswith("<frozen ") or any(map(path.is_relative_to, _OWN_FOLDERS))
 
 
 def _declared(module: ModuleType) -> tuple[Declared, ...]:

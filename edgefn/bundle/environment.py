@@ -15,7 +15,7 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from edgefn.bundle.installer import PYTHON, IndexUnreachable, InstallerFailed
 from edgefn.bundle.lock import InvalidLock
 from edgefn.bundle.lock_file import Wanted, read_locks, write_locks
 from edgefn.bundle.resolve import download, own_bounds, resolve
+from edgefn.config import cache_folder
 from edgefn_runtime.manifest import Environment
 
 LOCK_FILE: Final = "requirements.lock"
@@ -61,7 +62,7 @@ def write_lock_file(folder: Path, declared: Iterable[tuple[str, ...]]) -> None:
 
     Args:
         folder: Of the functions.
-        declared: The requirements of each; if none has any, there will be no lock.
+        declared: The requirements of each; if none has any, a lock that was written is removed.
 
     Raises:
         BuildFailed: As `environment_of` does.
@@ -73,8 +74,11 @@ def write_lock_file(folder: Path, declared: Iterable[tuple[str, ...]]) -> None:
     }
     if locks:
         write_locks(folder / LOCK_FILE, locks)
-    else:
-        (folder / LOCK_FILE).unlink(missing_ok=True)
+        return
+    # Another tool's file of that name is not ours to remove; and one too many does no harm.
+    with suppress(BuildFailed, OSError):
+        if read_locks(folder / LOCK_FILE):
+            (folder / LOCK_FILE).unlink()
 
 
 def vendored(environment: Environment) -> tuple[Environment, dict[str, Path]]:
@@ -101,14 +105,6 @@ def vendored(environment: Environment) -> tuple[Environment, dict[str, Path]]:
                 incoming.rename(folder)
     files = {f"{WHEELS}/{path.name}": path for path in sorted(folder.iterdir())}
     return msgspec.structs.replace(environment, wheels=tuple(files)), files
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Returns where this user's caches of edgefn are: below XDG_CACHE_HOME or ~/.cache."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    folder = Path(base) if base.startswith("/") else Path("~/.cache").expanduser()
-    return folder / "edgefn"
 
 
 def _cached(wanted: Wanted) -> str:

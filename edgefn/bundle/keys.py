@@ -11,12 +11,14 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edgefn.bundle.private_file import read_own_file, write_own_file
+from edgefn.config import own_folder
 from edgefn.errors import ConfigError
 from edgefn_runtime.manifest import DIGEST_PATTERN
 
@@ -45,10 +47,7 @@ class SigningKey:
 
 def config_dir(environ: Mapping[str, str]) -> Path:
     """Returns the folder of the user's keys: below XDG_CONFIG_HOME, or ~/.config."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    folder = Path(base) if base.startswith("/") else Path("~/.config").expanduser()
-    return folder / "edgefn"
+    return own_folder(environ, "XDG_CONFIG_HOME", "~/.config")
 
 
 def own_key(folder: Path) -> SigningKey:
@@ -67,8 +66,10 @@ def own_key(folder: Path) -> SigningKey:
         write_own_file(path, _new_seed(), replace=False)
         text = read_own_file(path, refused=_OTHERS_READ) or ""
     key = SigningKey(bytes.fromhex(_checked(text, path)))
-    if read_public_key(folder) != key.public:
-        _publish(key, folder)
+    with suppress(ConfigError):  # a damaged one is written anew, too
+        if read_public_key(folder) == key.public:
+            return key
+    _publish(key, folder)
     return key
 
 
@@ -123,9 +124,9 @@ def _publish(key: SigningKey, folder: Path) -> None:
 
 def _checked(text: str, path: Path) -> str:
     stripped = text.strip()
-    if not is_public_key(stripped):
-        raise ConfigError(
-            f"{path} is damaged: it should be 64 hex digits. Restore it, or make another key: "
-            "edgefn key new --force"
-        )
-    return stripped
+    if is_public_key(stripped):
+        return stripped
+    what = f"{path} is damaged: it should be 64 hex digits"
+    if path.name == PUBLIC_KEY_FILE:
+        raise ConfigError(f"{what}. To have it written anew from the private key: edgefn key")
+    raise ConfigError(f"{what}. Restore it, or make another key: edgefn key new --force")

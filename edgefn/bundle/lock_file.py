@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edgefn.bundle.content import open_regular
 from edgefn.bundle.gather import BuildFailed
 from edgefn.bundle.lock import InvalidLock, parse_lock, render_lock
 from edgefn.bundle.store import sync_folder
@@ -35,20 +36,26 @@ class Wanted:
 
 
 def read_locks(path: Path) -> dict[Wanted, str]:
-    """Returns the locks of a file; none if there is no file.
+    """Returns the locks of a file; none if there is no file, or nothing in it.
 
     Raises:
-        BuildFailed: It is damaged.
+        BuildFailed: It is damaged, or something else.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with open_regular(path) as file:
+            lines = file.read().decode().splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise BuildFailed(f"{path}: cannot be read: {error}") from error
     starts = [number for number, line in enumerate(lines) if line.startswith(_PYTHON)]
+    if any(line.strip() for line in lines[: starts[0] if starts else None]):
+        raise BuildFailed(
+            f"{path} does not begin with {_PYTHON!r}, as what `edgefn build` writes does: rename "
+            "the file if it is another one, else delete it"
+        )
     try:
-        sections = zip(starts, [*starts[1:], len(lines)], strict=True)
+        sections = zip(starts, [*starts, len(lines)][1:], strict=False)
         return dict(_section(lines[start:end]) for start, end in sections)
     except InvalidLock as error:
         raise BuildFailed(

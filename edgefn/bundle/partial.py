@@ -117,6 +117,9 @@ class PartialBlobs:
         make_folders(source.parent)
         descriptor = _open_locked(source)
         came = os.fstat(descriptor).st_size
+        if came > size:  # somebody sent something else under this digest
+            os.ftruncate(descriptor, 0)
+            came = 0
         if came != offset:
             os.close(descriptor)
             raise OutOfStep(

@@ -1,5 +1,6 @@
 """Small files that decide what is trusted: nobody but their owner may change them."""
 
+import errno
 import os
 import secrets
 import stat
@@ -31,7 +32,8 @@ def read_own_file(path: Path, *, refused: int) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise ConfigError(f"{path} cannot be read: {reason}") from error
     with file:
         status = os.fstat(file.fileno())
         if status.st_size > MAX_BYTES:
@@ -44,12 +46,14 @@ def read_own_file(path: Path, *, refused: int) -> str | None:
 def _check_owner(path: Path, status: os.stat_result, refused: int) -> None:
     if status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(f"{path} belongs to another user; it must be yours")
-    if status.st_mode & refused:
-        raise ConfigError(
-            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so that others could misuse it: "
-            f"chmod go-rwx {path}. If others may have read your private key, make another: "
-            "edgefn key new --force"
-        )
+    if not status.st_mode & refused:
+        return
+    is_secret = bool(refused & stat.S_IRGRP)
+    found = f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so that others could misuse it"
+    what = f"{found}: chmod {'go-rwx' if is_secret else 'go-w'} {path}"
+    if is_secret:
+        what += ". If others may have read it, make another: edgefn key new --force"
+    raise ConfigError(what)
 
 
 def write_own_file(path: Path, text: str, *, replace: bool) -> bool:

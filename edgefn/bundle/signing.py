@@ -40,7 +40,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     key: Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
     sequence: _Instant
     expires_at: _Instant | None = None
-    signature: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{128}$")]
+    signature: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{128}\Z")]
 
     def encode(self) -> bytes:
         """Returns the canonical bytes: the same signature always gives the same ones."""

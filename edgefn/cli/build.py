@@ -8,19 +8,23 @@ from typing import Annotated
 import msgspec
 import typer
 
-from edgefn.bundle.build import Bundle, build
+from edgefn.bundle.build import Bundle, build, parse_target
+from edgefn.bundle.build_lock import only_build_of
 from edgefn.bundle.file import SUFFIX, write_bundle
+from edgefn.bundle.gather import BuildFailed
 from edgefn.cli import options, output
 from edgefn.cli.failure import print_failure
 from edgefn.cli.steps_shown import Bars, Lines, steps_of
 from edgefn.cli.variant_table import explained_table, kept_table, rest_of
-from edgefn.compress.building import Means, build_variants
+from edgefn.compress.build_variants import build_variants
 from edgefn.compress.cache import Cache, default_folder
-from edgefn.compress.device import Goal, load_device, this_device
-from edgefn.compress.made_with import MadeWith
+from edgefn.compress.device.machine import this_device
+from edgefn.compress.device.profile import Goal, load_device
 from edgefn.compress.outcome import Outcome
-from edgefn.compress.report import sentence
-from edgefn.compress.task import Wishes
+from edgefn.compress.results.made_with import MadeWith
+from edgefn.compress.results.report import sentence
+from edgefn.compress.results.wording import size
+from edgefn.compress.task import ROWS, Means, Wishes
 from edgefn.config import settings
 from edgefn.errors import ConfigError, EdgefnError
 
@@ -45,6 +49,13 @@ def _reference(value: str) -> str:
     return value
 
 
+def _bundle_file(path: Path | None) -> Path | None:
+    # Found now, and not after minutes; and no source file is written over.
+    if path is not None and (path.suffix != SUFFIX or path.is_dir()):
+        raise typer.BadParameter(f"{path} is no name for a bundle; write one that ends in {SUFFIX}")
+    return path
+
+
 def command(
     targets: Annotated[
         list[str],
@@ -67,7 +78,7 @@ def command(
             callback=_reference,
         ),
     ] = "",
-    rows: Annotated[int, typer.Option(min=2, metavar="N", help="Draw at most N rows.")] = 1000,
+    rows: Annotated[int, typer.Option(min=2, metavar="N", help="Draw at most N rows.")] = ROWS,
     device: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Build for another device; see `edgefn device`."),
@@ -84,7 +95,12 @@ def command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Of the bundle; default: in dist/."),
+        typer.Option(
+            "--output",
+            metavar="FILE.edgefn",
+            help="Of the bundle; default: in dist/.",
+            callback=_bundle_file,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -93,6 +109,8 @@ def command(
     The variants go to variants/ in its folder, which is meant to be committed, and all of the
     function into one signed file.
     """
+    if out is not None and len(targets) > 1:
+        raise ConfigError("--output is one file; build one target at a time with it")
     if get_tools:
         _get_tools()
     wishes = Wishes(data=data, rows=rows, only=tuple(only or ()), keep_all=keep_all)
@@ -119,7 +137,12 @@ def command(
 def _build(
     target: str, wishes: Wishes, goal: Goal, *, vendor: bool, out: Path | None
 ) -> list[Built]:
-    with steps_of(target) as shown, tempfile.TemporaryDirectory(prefix="edgefn-") as work:
+    folder = parse_target(target).file.parent
+    with (
+        only_build_of(folder),
+        steps_of(target) as shown,
+        tempfile.TemporaryDirectory(prefix="edgefn-") as work,
+    ):
         means = Means(
             goal=goal,
             cache=Cache(default_folder(os.environ)),
@@ -144,8 +167,11 @@ def _bundles(
             manifest = bundle.manifest
             file_name = f"{manifest.spec.name}-{manifest.digest()[:12]}{SUFFIX}"
             path = out or Path("dist", file_name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bundle(bundle, path)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bundle(bundle, path)
+            except OSError as error:
+                raise BuildFailed(f"the bundle {path} cannot be written: {error}") from error
             written.append((bundle, path))
     return written
 
@@ -175,8 +201,8 @@ def _print(built: Built, *, explain: bool) -> None:
             output.note(rest)
     for note in built.notes:
         output.note(output.plain(note))
-    size = output.size(built.size_bytes)
-    output.out.print(output.plain(f"{built.bundle}: {size}, digest {built.digest}"), soft_wrap=True)
+    told = f"{built.bundle}: {size(built.size_bytes)}, digest {built.digest}"
+    output.out.print(output.plain(told), soft_wrap=True)
 
 
 def _goal(device: Path | None) -> Goal:

@@ -10,6 +10,7 @@ from edgefn import client
 from edgefn.cli import options, output
 from edgefn.cli.schema_text import type_text
 from edgefn.client.status import FunctionStatus, VariantStatus
+from edgefn.compress.results.wording import size
 from edgefn_runtime.manifest import FunctionSpec
 from edgefn_runtime.variant import Estimate, Measurement
 
@@ -67,7 +68,7 @@ def _measured(measured: Measurement | None) -> tuple[str, str, str, str, str]:
         return "", "", "", "", ""
     single = [one.p50_s for one in measured.latencies if one.batch == 1]
     return (
-        output.size(measured.size_bytes),
+        size(measured.size_bytes),
         output.milliseconds(single[0] * 1000) if single else "",
         output.size(measured.private_bytes),
         _estimate(measured.accuracy),

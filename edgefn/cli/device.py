@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from edgefn.cli import options, output
-from edgefn.compress.device import this_device, to_toml
+from edgefn.compress.device.machine import this_device
+from edgefn.compress.device.profile import to_toml
 from edgefn.config import settings
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from edgefn.cli import output
-from edgefn.compress.exporter import export_model
+from edgefn.compress.export.exporter import export_model
+from edgefn.compress.results.wording import size
 
 
 def command(
@@ -40,4 +41,4 @@ def command(
     out.parent.mkdir(parents=True, exist_ok=True)
     with output.spinner(f"export {attribute}"):
         export_model(file, attribute, examples, out.resolve())
-    output.out.print(output.plain(f"{out}: {output.size(out.stat().st_size)}"))
+    output.out.print(output.plain(f"{out}: {size(out.stat().st_size)}"))

@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from edgefn.box.trust import TrustList
-from edgefn.bundle.keys import config_dir, fingerprint, is_public_key, new_key, own_key
+from edgefn.bundle.keys import (
+    config_dir,
+    fingerprint,
+    is_public_key,
+    new_key,
+    own_key,
+    read_public_key,
+)
 from edgefn.cli import options, output
 from edgefn.config import settings
 from edgefn.errors import ConfigError
@@ -55,8 +62,15 @@ def new(
 def trust(public: Public, state_dir: options.StateDir = None) -> None:
     """Has a box trust a key, and none that it was not told to trust."""
     trusted = _trusted(state_dir)
+    own = read_public_key(config_dir(os.environ))
+    was_listed = trusted.keys() is not None
     trusted.add(public)
     output.out.print(output.plain(f"{trusted.path.parent} trusts {fingerprint(public)}"))
+    if not was_listed and own is not None and own != public:
+        output.note(
+            "it has a list now, and takes no longer what you build yourself, unless: edgefn key "
+            f"trust {own}"
+        )
 
 
 @command.command()

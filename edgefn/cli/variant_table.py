@@ -7,7 +7,7 @@ from rich.table import Table
 
 from edgefn.cli import output
 from edgefn.compress.outcome import Outcome
-from edgefn.compress.report import duration, estimate, size, snr
+from edgefn.compress.results.wording import duration, estimate, size, snr
 
 _STYLES = {"kept": "green", "refused": "red", "failed": "red"}
 

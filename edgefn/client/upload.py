@@ -58,20 +58,20 @@ def upload(bundle: Bundle, store: Store, on_progress: OnProgress) -> None:
         EdgefnError: What the last of several tries ended with.
     """
     lacking = store.missing(list(bundle.files))
-    left = {
-        digest: bundle.files[digest].size - lacking.partial.get(digest, 0)
-        for digest in lacking.missing
+    starts = {
+        digest: _start(lacking, digest, bundle.files[digest].size) for digest in lacking.missing
     }
+    left = {digest: bundle.files[digest].size - start for digest, start in starts.items()}
     total_bytes, done_bytes = sum(left.values()), 0
     on_progress(0, total_bytes)
     for digest in lacking.missing:
         content = bundle.files[digest]
-        before = done_bytes - lacking.partial.get(digest, 0)
+        before = done_bytes - starts[digest]
 
         def on_position(position: int, before: int = before) -> None:
             on_progress(max(0, before + position), total_bytes)
 
-        _send(store, digest, content, lacking.partial.get(digest, 0), on_position)
+        _send(store, digest, content, starts[digest], on_position)
         done_bytes += left[digest]
         on_progress(done_bytes, total_bytes)
 
@@ -96,7 +96,7 @@ def _send(
             if failures >= TRIES or not _may_pass(error):
                 raise
             time.sleep(PAUSE_S * 2 ** (failures - 1))
-            if (found := _position(store, digest)) is None:
+            if (found := _position(store, digest, content.size)) is None:
                 return
             position = found
             continue
@@ -105,7 +105,13 @@ def _send(
             return
 
 
-def _position(store: Store, digest: str) -> int | None:
+def _start(lacking: Missing, digest: str, size: int) -> int:
+    """Returns how many bytes of a blob came; 0 if it were more than it has, so not its own."""
+    came = lacking.partial.get(digest, 0)
+    return came if came <= size else 0
+
+
+def _position(store: Store, digest: str, size: int) -> int | None:
     """Returns how many bytes of a blob came; None if all did; 0 if the store does not say."""
     try:
         lacking = store.missing([digest])
@@ -113,7 +119,7 @@ def _position(store: Store, digest: str) -> int | None:
         if not _may_pass(error):
             raise
         return 0  # the next chunk is refused, and counts as another failure
-    return lacking.partial.get(digest, 0) if lacking.missing else None
+    return _start(lacking, digest, size) if lacking.missing else None
 
 
 def _may_pass(error: EdgefnError) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from edgefn.config import cache_folder
+
 LIMIT_BYTES: Final = 2 << 30
 _DIGEST_BYTES: Final = 32
 _PARTIAL: Final = ".partial"
@@ -90,8 +92,5 @@ def key_of(*parts: str | bytes) -> str:
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
-    """Returns where the entries of this user are: below XDG_CACHE_HOME or ~/.cache."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    folder = Path(base) if base.startswith("/") else Path("~/.cache").expanduser()
-    return folder / "edgefn" / "variants"
+    """Returns where the entries of this user are."""
+    return cache_folder(environ) / "variants"

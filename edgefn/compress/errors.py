@@ -1,4 +1,4 @@
-"""What can go wrong while variants are evaluated."""
+"""What can go wrong while variants are made and evaluated, beside a recipe (see `recipe`)."""
 
 from edgefn.errors import EdgefnError
 
@@ -16,3 +16,9 @@ class EvaluationFailed(EdgefnError):
     """A function fails with a variant: it raises, crashes or hangs. The variant is refused."""
 
     code = "evaluation_failed"
+
+
+class ExportFailed(EdgefnError):
+    """A model cannot be exported to ONNX, or answers otherwise there; says why and what to do."""
+
+    code = "export_failed"

@@ -8,53 +8,31 @@ first, so that a build that was interrupted goes on where it was.
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from edgefn.bundle.record import FOLDER
-from edgefn.compress.cache import Cache
-from edgefn.compress.choosing import choose
-from edgefn.compress.device import Goal
+from edgefn.compress.candidate import Candidate
 from edgefn.compress.errors import EvaluationFailed
-from edgefn.compress.evaluation import Captured, Evaluator
-from edgefn.compress.gate import judge
-from edgefn.compress.judging import Judge, key_of_judging
-from edgefn.compress.made_with import Data
-from edgefn.compress.making import Maker
-from edgefn.compress.measure import measure
+from edgefn.compress.evaluation.cached import CachedEvaluator, key_of_evaluations
+from edgefn.compress.evaluation.captured import Captured
+from edgefn.compress.evaluation.evaluator import Evaluator
+from edgefn.compress.judging.gate import judge
+from edgefn.compress.judging.selection import choose
+from edgefn.compress.making.maker import Maker
+from edgefn.compress.measuring.measure import measure
 from edgefn.compress.outcome import Outcome, State
 from edgefn.compress.plan import BACKEND_OF_FORMAT, REFERENCE, Step, plan
-from edgefn.compress.progress import OnShare, Progress
+from edgefn.compress.progress import OnShare
 from edgefn.compress.recipe import Material, Recipe, RecipeFailed, Source
-from edgefn.compress.recording import compressed, none_left
-from edgefn.compress.task import Compressed, Task, Wishes
-from edgefn.compress.trial import Trial
+from edgefn.compress.results.made_with import Data
+from edgefn.compress.results.record import Compressed, compressed, none_left
+from edgefn.compress.task import Means, Task, Wishes
 from edgefn_runtime.variant import as_given
 
 _SEED: Final = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where variants are made, and by what means.
-
-    Attributes:
-        recipes: That there are.
-        goal: The device that it is for.
-        cache: Of earlier builds.
-        progress: Is told how far it is.
-        work: An empty folder for files that nobody needs afterwards.
-    """
-
-    recipes: Sequence[Recipe]
-    goal: Goal
-    cache: Cache
-    progress: Progress
-    work: Path
-
-
-def compress(task: Task, wishes: Wishes, bench: Bench) -> Compressed:
+def compress(task: Task, wishes: Wishes, means: Means, recipes: Sequence[Recipe]) -> Compressed:
     """Makes the variants of a function that has models.
 
     Raises:
@@ -64,17 +42,14 @@ def compress(task: Task, wishes: Wishes, bench: Bench) -> Compressed:
         InvalidData: Its data, labels or metric are at fault.
     """
     sources = task.sources()
+    device = means.goal.device
     steps = plan(
-        bench.recipes,
-        sources,
-        device=bench.goal.device,
-        has_data=_has_data(task, wishes),
-        only=wishes.only,
+        recipes, sources, device=device, has_data=_has_data(task, wishes), only=wishes.only
     )
     given = as_given(task.declared.spec.models)
-    if bench.goal.device.lacks(given.backend) and all(step.skip for step in steps):
+    if device.lacks(given.backend) and all(step.skip for step in steps):
         raise none_left(task.name, {step.recipe.name: step.skip for step in steps})
-    return _Build(task, sources, wishes, bench, steps).run()
+    return _Build(task, sources, wishes, means, steps).run()
 
 
 class _Build:
@@ -85,36 +60,34 @@ class _Build:
         task: Task,
         sources: Mapping[str, Source],
         wishes: Wishes,
-        bench: Bench,
+        means: Means,
         steps: Sequence[Step],
     ) -> None:
         self._task = task
         self._sources = sources
         self._wishes = wishes
-        self._bench = bench
+        self._means = means
         self._steps = steps
-        self._progress = bench.progress
-        self._trials: list[Trial] = []
+        self._candidates: list[Candidate] = []
         self._left: list[Outcome] = []  # what was not even made
 
     def run(self) -> Compressed:
         if not _has_data(self._task, self._wishes):
             self._make(_no_material(self._task), data_digest="")
             self._add_given_unless_there_is_a_reference()
-            return self._unjudged()
-        share = _Share()
+            return self._compressed(self._alive(), self._outcomes(), None)
         with ExitStack() as stack:
-            with self._progress.step("draw the data") as share.on_share:
-                evaluator = stack.enter_context(self._evaluator(share))
-            with self._progress.step("run the data through the function") as share.on_share:
-                captured = evaluator.capture()
+            with self._means.progress.step("draw the data") as on_share:
+                evaluator = stack.enter_context(self._evaluator(on_share))
+            with self._means.progress.step("run the data through the function") as on_share:
+                captured = evaluator.capture(on_share)
             self._make(_materials(captured), captured.data_digest)
-            key = key_of_judging(self._task, self._sources, captured.data_digest)
-            self._judge(Judge(evaluator, self._bench.cache, key), share)
+            key = key_of_evaluations(self._task, self._sources, captured.data_digest)
+            self._judge(CachedEvaluator(evaluator, self._means.cache, key))
         self._measure(captured)
         return self._chosen(captured)
 
-    def _evaluator(self, share: "_Share") -> Evaluator:
+    def _evaluator(self, on_share: OnShare) -> Evaluator:
         declared = self._task.declared
         return Evaluator(
             self._task.file,
@@ -123,7 +96,7 @@ class _Build:
             declared.options,
             rows=self._wishes.rows,
             data=self._wishes.data,
-            on_progress=share.tell,
+            on_share=on_share,
         )
 
     def _make(self, materials: Mapping[str, Material], data_digest: str) -> None:
@@ -133,8 +106,8 @@ class _Build:
             sources=self._sources,
             materials=materials,
             data_digest=data_digest,
-            cache=self._bench.cache,
-            work=self._bench.work,
+            cache=self._means.cache,
+            work=self._means.work,
         ) as maker:
             for step in self._steps:
                 if step.skip:
@@ -144,7 +117,7 @@ class _Build:
 
     def _try(self, recipe: Recipe, maker: Maker) -> None:
         try:
-            with self._progress.step(f"make {recipe.name}") as on_share:
+            with self._means.progress.step(f"make {recipe.name}") as on_share:
                 made = maker.make(recipe, on_share)
         except RecipeFailed as error:
             self._leave(recipe, "failed", error.message)
@@ -153,26 +126,21 @@ class _Build:
 
     def _leave(self, recipe: Recipe, state: State, reason: str) -> None:
         self._left.append(
-            Outcome(
-                name=recipe.name,
-                state=state,
-                summary=recipe.summary,
-                reason=reason,
-            )
+            Outcome(name=recipe.name, state=state, summary=recipe.summary, reason=reason)
         )
 
     def _add(self, recipe: Recipe, made: Mapping[str, bytes]) -> None:
         backend = BACKEND_OF_FORMAT[recipe.format]
         size_bytes = sum(map(len, made.values()))
-        if lacks := self._bench.goal.device.lacks(backend, size_bytes):
+        if lacks := self._means.goal.device.lacks(backend, size_bytes):
             self._leave(recipe, "skipped", lacks)
             return
         names = {parameter: self._file_name(recipe, parameter) for parameter in made}
-        models = {parameter: self._bench.work / name for parameter, name in names.items()}
+        models = {parameter: self._means.work / name for parameter, name in names.items()}
         for parameter, path in models.items():
             path.write_bytes(made[parameter])
-        self._trials.append(
-            Trial(
+        self._candidates.append(
+            Candidate(
                 backend=backend,
                 models=models,
                 paths={parameter: f"{FOLDER}/{name}" for parameter, name in names.items()},
@@ -187,73 +155,65 @@ class _Build:
         stem = recipe.name if single else f"{recipe.name}.{parameter}"
         return f"{self._task.prefix}{stem}.{recipe.format}"
 
-    def _judge(self, by: Judge, share: "_Share") -> None:
+    def _judge(self, by: CachedEvaluator) -> None:
         """Evaluates what was made, and refuses what is worse than the function allows."""
-        with self._progress.step("evaluate the models as given") as share.on_share:
-            given = by.evaluate(self._task.given())
-        for trial in self._trials:
+        with self._means.progress.step("evaluate the models as given") as on_share:
+            given = by.evaluate(self._task.given(), on_share)
+        for candidate in self._candidates:
             try:
-                with self._progress.step(f"evaluate {trial.name}") as share.on_share:
-                    found = by.evaluate(trial.models)
+                with self._means.progress.step(f"evaluate {candidate.name}") as on_share:
+                    found = by.evaluate(candidate.models, on_share)
             except EvaluationFailed as error:
-                trial.end("refused", error.message)
+                candidate.end("refused", error.message)
                 continue
-            trial.evaluated(found)
-            drop = self._task.declared.options.max_accuracy_drop
-            verdict = judge(trial.name, given, found, drop)
+            candidate.evaluated(found)
+            verdict = judge(given, found, self._task.declared.options.max_accuracy_drop)
             if not verdict.accepted:
-                trial.end("refused", verdict.reason)
+                candidate.end("refused", verdict.reason)
         if (added := self._add_given_unless_there_is_a_reference()) is not None:
             added.evaluated(given)
 
-    def _add_given_unless_there_is_a_reference(self) -> Trial | None:
+    def _add_given_unless_there_is_a_reference(self) -> Candidate | None:
         """Sees to it that the full precision is there, if the device can run it at all."""
-        if any(trial.name == REFERENCE and trial.is_alive for trial in self._trials):
+        if any(each.name == REFERENCE and each.is_alive for each in self._candidates):
             return None
         variant = as_given(self._task.declared.spec.models)
         models = self._task.given()
         size_bytes = sum(path.stat().st_size for path in models.values())
-        if self._bench.goal.device.lacks(variant.backend, size_bytes):
+        if self._means.goal.device.lacks(variant.backend, size_bytes):
             return None
         outcome = Outcome(
             name=variant.name, state="kept", summary="as it was given", size_bytes=size_bytes
         )
-        added = Trial(backend=variant.backend, models=models, paths=variant.models, outcome=outcome)
-        self._trials.insert(0, added)
+        added = Candidate(
+            backend=variant.backend, models=models, paths=variant.models, outcome=outcome
+        )
+        self._candidates.insert(0, added)
         return added
-
-    def _alive(self) -> list[Trial]:
-        return [trial for trial in self._trials if trial.is_alive]
 
     def _measure(self, captured: Captured) -> None:
         """Measures, in replicas, what was accepted."""
-        alive = {trial.name: trial for trial in self._alive()}
-        with self._progress.step(f"measure {len(alive)} variants") as on_share:
+        alive = {each.name: each for each in self._alive()}
+        with self._means.progress.step(f"measure {len(alive)} variants") as on_share:
             measured = measure(
                 self._task.file,
                 self._task.declared,
-                {name: trial.models for name, trial in alive.items()},
+                {name: candidate.models for name, candidate in alive.items()},
                 captured,
                 on_share,
             )
-        for name, trial in alive.items():
+        for name, candidate in alive.items():
             found = measured[name]
             if isinstance(found, str):
-                trial.end("failed", found)
+                candidate.end("failed", found)
             else:
-                trial.measured(found, self._bench.goal)
-
-    def _unjudged(self) -> Compressed:
-        outcomes = (*(trial.outcome for trial in self._trials), *self._left)
-        return compressed(
-            self._task, self._sources, self._bench.goal, self._alive(), outcomes, None
-        )
+                candidate.measured(found, self._means.goal)
 
     def _chosen(self, captured: Captured) -> Compressed:
-        alive = {trial.name: trial for trial in self._alive()}
+        alive = {each.name: each for each in self._alive()}
         outcomes, variants = choose(
-            [*(trial.outcome for trial in self._trials), *self._left],
-            [trial.variant() for trial in alive.values()],
+            self._outcomes(),
+            [candidate.variant() for candidate in alive.values()],
             references=(REFERENCE, as_given(self._task.declared.spec.models).name),
             min_accuracy=self._task.declared.spec.min_accuracy,
             keep_all=self._wishes.keep_all,
@@ -264,25 +224,18 @@ class _Build:
             calibration_rows=captured.calibration_rows,
             labelled=captured.labelled,
         )
-        kept = [alive[each.name] for each in variants]
-        return self._compressed(kept, outcomes, data)
+        return self._compressed([alive[each.name] for each in variants], outcomes, data)
 
     def _compressed(
-        self, kept: Sequence[Trial], outcomes: Sequence[Outcome], data: Data | None
+        self, kept: Sequence[Candidate], outcomes: Sequence[Outcome], data: Data | None
     ) -> Compressed:
-        goal = self._bench.goal
-        return compressed(self._task, self._sources, goal, kept, outcomes, data)
+        return compressed(self._task, self._sources, self._means.goal, kept, outcomes, data)
 
+    def _alive(self) -> list[Candidate]:
+        return [candidate for candidate in self._candidates if candidate.is_alive]
 
-class _Share:
-    """Hands on how far an evaluator is, to whichever step is under way."""
-
-    def __init__(self) -> None:
-        self.on_share: OnShare = lambda share: None
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        """Takes what an evaluator says; the text is that of the step already."""
-        self.on_share(done / max(total, 1))
+    def _outcomes(self) -> list[Outcome]:
+        return [*(candidate.outcome for candidate in self._candidates), *self._left]
 
 
 def _has_data(task: Task, wishes: Wishes) -> bool:
@@ -295,6 +248,11 @@ def _no_material(task: Task) -> dict[str, Material]:
 
 def _materials(captured: Captured) -> dict[str, Material]:
     return {
-        parameter: Material(rows=rows, outputs=captured.outputs[parameter], seed=_SEED)
+        parameter: Material(
+            rows=rows,
+            outputs=captured.outputs[parameter],
+            labels=captured.labels[parameter],
+            seed=_SEED,
+        )
         for parameter, rows in captured.inputs.items()
     }

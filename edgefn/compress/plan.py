@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgefn.compress.device import Device
+from edgefn.compress.device.profile import Device
 from edgefn.compress.recipe import Recipe, Source
 from edgefn.errors import ConfigError
 

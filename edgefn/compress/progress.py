@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-OnShare = Callable[[float], None]
+OnShare = Callable[[float], None]  # takes the share of the work that is done, 0 to 1
 
 
 class Progress(Protocol):

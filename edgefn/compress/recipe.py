@@ -45,12 +45,15 @@ class Material:
         rows: Inputs of the model as the function feeds them, one mapping of input name to array a
             run. Where the first dimension is free, an array has as many rows as the function gave.
         outputs: What the given model answers to each of `rows`, in its order of outputs.
+        labels: Of each of `rows` the class that is right, by its place in the model's first output;
+            empty if nobody knows.
         on_progress: Called with the share of the work that is done, 0 to 1.
         seed: For whatever is random.
     """
 
     rows: Sequence[Row]
     outputs: Sequence[Sequence["np.ndarray[Any, Any]"]]
+    labels: Sequence[int] = ()
     on_progress: Callable[[float], None] = lambda share: None
     seed: int = 0
 

@@ -1,14 +1,18 @@
-"""What a build is asked to do for one function, and what comes of it."""
+"""What a build is asked to do, and what it has to do it with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from edgefn.bundle.description import Declared
 from edgefn.bundle.gather import BuildFailed
-from edgefn.bundle.record import FunctionRecord
+from edgefn.compress.cache import Cache
+from edgefn.compress.device.profile import Goal
+from edgefn.compress.progress import Progress
 from edgefn.compress.recipe import Source
 from edgefn_runtime.variant import BACKEND_OF_SUFFIX
+
+ROWS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +27,26 @@ class Wishes:
     """
 
     data: str = ""
-    rows: int = 1000
+    rows: int = ROWS
     only: tuple[str, ...] = ()
     keep_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a build has at its disposal.
+
+    Attributes:
+        goal: The device that it is for.
+        cache: Of earlier builds.
+        progress: Is told how far it is.
+        work: An empty folder for files that nobody needs afterwards.
+    """
+
+    goal: Goal
+    cache: Cache
+    progress: Progress
+    work: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +96,3 @@ class Task:
             backend = BACKEND_OF_SUFFIX.get(PurePosixPath(path).suffix.lower())
             found[parameter] = Source(data=data, format="tflite" if backend == "litert" else "onnx")
         return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compressed:
-    """What a build made of a function's models.
-
-    Attributes:
-        record: For the folder's record.
-        files: Content of the model files, by name in the folder of variants.
-    """
-
-    record: FunctionRecord
-    files: Mapping[str, bytes]

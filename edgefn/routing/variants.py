@@ -79,8 +79,8 @@ def _unattainable(
     if not measured:
         what = f"variant {choice.variant!r}" if choice.variant else "no variant"
         return AccuracyUnattainable(
-            f"{asked}, and {what} of {function!r} was {'not ' * bool(choice.variant)}measured: "
-            "build it with data to evaluate it on"
+            f"{asked}, and that of {what} of {function!r} was {'not ' * bool(choice.variant)}"
+            "measured: build it with data that have labels"
         )
     best = max(measured, key=lambda name: measured[name])
     what = f"variant {best}" if choice.variant else f"the best, {best},"

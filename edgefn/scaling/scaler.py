@@ -11,7 +11,8 @@ than a whole batch takes, and another replica would have answered it sooner. An 
 function overlaps its calls, and is full when it runs as many as it may.
 
 The bounds that a function declares hold for its variants together; what each of them wants beyond
-that is shared out by `share`.
+that is shared out by `share`. A variant that was not called for `QUIET_S` makes room for one that
+is: callers may name variants, and must not have to wait for `idle_s` until another one has ended.
 """
 
 import math
@@ -26,6 +27,7 @@ from edgefn_runtime.manifest import ASYNC_RUNS, FunctionSpec, Scale
 UP_S: Final = 0.6  # three reports of a gateway: one burst is not yet a load
 STEP_S: Final = 1.0  # between two replicas given up one after the other
 BATCHES: Final = 2  # one that runs and one that forms
+QUIET_S: Final = 1.0  # of a variant in use there is hardly a second without a call
 RELUCTANCE: Final = 2  # a replica is given up only if the others would be this far from full
 
 
@@ -85,10 +87,16 @@ class _Memory:
 
     level: int
     since_s: float
+    called_s: float
     calls: int = -1
     stepped_s: float = -math.inf
     down: _Highest = field(default_factory=_Highest)
     up: _Highest = field(default_factory=_Highest)
+
+    def quiet_s(self, now_s: float) -> float:
+        """Returns how long ago it was called; 0 if it is in use."""
+        quiet_s = now_s - self.called_s
+        return quiet_s if quiet_s >= QUIET_S else 0.0
 
 
 class Scaler:
@@ -101,8 +109,8 @@ class Scaler:
         """Returns the number of replicas, starting ones included, by function and variant.
 
         For a default variant it is at least `scale.min`. For each it is at least 1 while a call
-        waits, as long as all of a function together are not above `scale.max`. What `loads` no
-        longer has is forgotten.
+        waits, as long as not all of `scale.max` are in use by others. What `loads` no longer has is
+        forgotten.
 
         Args:
             now_s: Monotonic; never less than at the last decision.
@@ -113,17 +121,21 @@ class Scaler:
         variants: dict[str, list[FunctionLoad]] = {}
         for load in loads:
             key = load.name, load.variant
-            memory[key] = self._memory.get(key) or _Memory(load.replicas, now_s)
+            memory[key] = self._memory.get(key) or _Memory(load.replicas, now_s, now_s)
             self._decide(now_s, load, memory[key])
             variants.setdefault(load.name, []).append(load)
         self._memory = memory
         desired: dict[tuple[str, str], int] = {}
         for name, of_function in variants.items():
             scale = of_function[0].scale
-            levels = [memory[name, load.variant].level for load in of_function]
-            shares = share(levels, minimum=scale.min, maximum=scale.max)
-            for load, count in zip(of_function, shares, strict=True):
+            remembered = [memory[name, load.variant] for load in of_function]
+            quiet_s = [each.quiet_s(now_s) for each in remembered]
+            levels = [each.level for each in remembered]
+            shares = share(levels, quiet_s, minimum=scale.min, maximum=scale.max)
+            for load, each, count in zip(of_function, remembered, shares, strict=True):
                 desired[name, load.variant] = count
+                if each.quiet_s(now_s):
+                    each.level = count  # what made room comes back when it is called, not before
         return desired
 
     @staticmethod
@@ -131,6 +143,8 @@ class Scaler:
         under_way = load.ongoing + load.waiting
         called = under_way > 0 or load.calls != memory.calls
         memory.calls = load.calls
+        if called:
+            memory.called_s = now_s
         needed = math.ceil(under_way / load.calls_per_replica)
         comfortable = max(math.ceil(under_way * RELUCTANCE / load.calls_per_replica), int(called))
         lowest = -memory.up.push(now_s, -needed, UP_S)

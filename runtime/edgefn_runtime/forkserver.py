@@ -48,6 +48,17 @@ ENVIRON: Final = {
     "MKL_NUM_THREADS": "1",
     "ORT_DISABLE_TELEMETRY": "1",
 }
+# What replicas need is imported once, before the fork, and shared by all of them. By name, the SDK
+# included: this package needs nothing of it, but whoever starts a forkserver has it.
+PRELOAD: Final = (
+    REPLICA_MODULE,
+    "edgefn_runtime.backends.onnx",
+    "edgefn._function",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "uvloop",
+)
 MAX_FORK_BYTES: Final = 16 * 1024
 _READ_BYTES: Final = 64 * 1024
 _MAX_FDS: Final = 64

@@ -23,6 +23,7 @@ import msgspec
 
 from edgefn_runtime.errors import ErrorBody, ProtocolError
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.optimised import OptimisedForm
 from edgefn_runtime.variant import Latency
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
@@ -30,10 +31,17 @@ BEAT_S: Final = 0.25
 
 
 class ModelFile(msgspec.Struct, frozen=True):
-    """A model as the replica finds it: loaded from the bytes that have this digest, or refused."""
+    """A model as the replica finds it: loaded from the bytes that have this digest, or refused.
+
+    Attributes:
+        path: Relative to the bundle.
+        sha256: Of the file.
+        optimised: Loaded in its place if that can be; None if the box has none.
+    """
 
     path: str
     sha256: str
+    optimised: OptimisedForm | None = None
 
 
 class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,7 +67,12 @@ def load_models(config: ReplicaConfig) -> dict[str, Model]:
     }
 
 
-def _load_model(root: Path, file: ModelFile) -> Model:
+def verified_bytes(root: Path, file: ModelFile) -> bytes:
+    """Returns the bytes of a model.
+
+    Raises:
+        LoadFailed: The file is missing, or has another digest.
+    """
     try:
         data = (root / file.path).read_bytes()
     except OSError as error:
@@ -78,9 +83,27 @@ def _load_model(root: Path, file: ModelFile) -> Model:
             f"{file.path}: its bytes have SHA-256 {found[:12]}..., the manifest says "
             f"{file.sha256[:12]}...; it was changed after it was verified. Deploy it again."
         )
-    model = load_model(data, file.path)
+    return data
+
+
+def _load_model(root: Path, file: ModelFile) -> Model:
+    model = _optimised(file) or load_model(verified_bytes(root, file), file.path)
     _warm_up(model)
     return model
+
+
+def _optimised(file: ModelFile) -> Model | None:
+    """Returns the model from its optimised form; None if there is none, or it does not do."""
+    if file.optimised is None:
+        return None
+    from edgefn_runtime.backends.onnx_optimised import load_optimised
+
+    try:
+        return load_optimised(file.optimised, file.path)
+    except LoadFailed as error:
+        reason = f"{error.message}; {file.path} is loaded as it was built"
+        print(f"edgefn: an optimised form is left alone: {reason}", file=sys.stderr)
+        return None
 
 
 def _warm_up(model: Model) -> None:

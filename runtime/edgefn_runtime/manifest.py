@@ -22,8 +22,9 @@ ASYNC_RUNS: Final = 64  # of a coroutine function, at once in a replica
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
 MAX_MANIFEST_BYTES: Final = 3 * 1024 * 1024
 MAX_PATH_BYTES: Final = 1024
-NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
-DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"
+# With \Z: $ takes a line end as well, and a name is printed, logged and sent in headers.
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}\Z"
+DIGEST_PATTERN: Final = r"^[0-9a-f]{64}\Z"
 
 Objective = Literal["latency", "balanced", "accuracy", "energy"]
 

@@ -46,7 +46,7 @@ def become_replica(*, parent_pid: int, log_fd: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_address_space()
+    limit_address_space()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(_OOM_SCORE))
     os.dup2(log_fd, 1)
@@ -60,7 +60,7 @@ def become_replica(*, parent_pid: int, log_fd: int) -> None:
     sys.stderr = _writer(2)
 
 
-def _limit_address_space() -> None:
+def limit_address_space() -> None:
     """Has the kernel refuse what could never fit, which is an error, rather than promise it.
 
     Not less than a few GiB: address space is reserved generously by allocators and thread stacks,

@@ -1,7 +1,8 @@
 """What is said of an exception of the user's code: to the caller a line, to the developer more."""
 
 import traceback
-from types import TracebackType
+from collections.abc import Sequence
+from itertools import dropwhile
 from typing import Final
 
 MAX_LINE_CHARS: Final = 2000
@@ -23,15 +24,25 @@ def text_of(message: object) -> str:
     return _encodable(text if len(text) <= MAX_LINE_CHARS else text[:MAX_LINE_CHARS] + "...")
 
 
-def traceback_of(error: BaseException, root: str) -> str:
+def traceback_of(error: BaseException, root: str, *, without: Sequence[str] = ()) -> str:
     """Returns a traceback that starts at the first frame of a file below `root`.
 
-    It keeps its end, where the cause is, if it is longer than `MAX_TRACEBACK_CHARS`.
+    So do those of its causes. It keeps its end, where the error itself is, if it is longer than
+    `MAX_TRACEBACK_CHARS`.
+
+    Args:
+        error: That was raised.
+        root: Folder of the user's code.
+        without: Folders whose frames are left out wherever they are.
     """
-    frames: TracebackType | None = error.__traceback__
-    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(root):
-        frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames))
+    whole = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = whole
+    while link is not None:
+        frames = dropwhile(lambda frame: not frame.filename.startswith(root), link.stack)
+        kept = [frame for frame in frames if not frame.filename.startswith(tuple(without))]
+        link.stack = traceback.StackSummary.from_list(kept)
+        link = link.__cause__ or link.__context__
+    text = "".join(whole.format())
     if len(text) > MAX_TRACEBACK_CHARS:
         text = "...\n" + text[-MAX_TRACEBACK_CHARS:]
     return _encodable(text)

@@ -8,7 +8,7 @@ import msgspec
 
 BACKEND_OF_SUFFIX: Final = {".onnx": "onnx", ".tflite": "litert"}
 NO_MODEL: Final = "python"
-VARIANT_PATTERN: Final = r"^[a-z0-9][a-z0-9_+-]{0,62}$"
+VARIANT_PATTERN: Final = r"^[a-z0-9][a-z0-9_+-]{0,62}\Z"  # $ would take a line end
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,6 @@
 """Compresses a network of MobileNetV2's size through `edgefn build`, and holds it to its bars.
 
-    python tests/bench/compression.py            some minutes, most of them training
-    python tests/bench/compression.py --quick    a smaller image, for a first look
+    python tests/bench/compression.py    some ten minutes, most of them training
 
 The network is trained on scikit-learn's digits and judged on those that it has not seen. Size,
 latency and accuracy of each variant are compared with those of the 32-bit floats of the same run.
@@ -22,12 +21,23 @@ from mobilenet import digits, scaled, trained
 from rich.console import Console
 from rich.table import Table
 
-from edgefn.compress.export import to_onnx
+from edgefn.compress.export.to_onnx import to_onnx
 
 RESULTS = Path(__file__).with_name("results")
 REFERENCE = "onnx-fp32"
+PIXELS = 64
+CALIBRATION = 1000  # training images to calibrate and to tune on, without their labels
 BARS = {"size": ("x", 3.5), "latency": ("x", 2.0), "drop": ("points", 1.0)}
-TRIED = ("onnx-int8-static", "onnx-int8-dynamic", "onnx-fp16", "litert-int8-static")
+TRIED = (
+    "onnx-int8-static",
+    "onnx-int8-dynamic",
+    "onnx-fp16",
+    "litert-int8-static",
+    "onnx-pruned-25",
+    "onnx-pruned-25-int8-static",
+    "onnx-pruned-50",
+    "onnx-pruned-50-int8-static",
+)
 
 FUNCTION = '''
 from edgefn import Model, Tensor, edge_function
@@ -67,7 +77,7 @@ def write_function(folder: Path, pixels: int, epochs: int) -> None:
     (folder / ".edgefnignore").write_text("digits.npz\ndata.py\n")
     np.savez(
         folder / "digits.npz",
-        train=scaled(train[:128], pixels).numpy(),
+        train=scaled(train[:CALIBRATION], pixels).numpy(),
         test=scaled(test, pixels).numpy(),
         labels=labels,
     )
@@ -145,15 +155,14 @@ def show(compared: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> None
 def main() -> int:
     """Runs the bench, prints it and writes it as JSON; fails if no variant meets the bars."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a smaller image, for a first look")
+    parser.add_argument("--pixels", type=int, default=PIXELS, help="height and width of the image")
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
-    pixels = 64 if options.quick else 128
     started_s = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "digit"
         folder.mkdir()
-        write_function(folder, pixels, options.epochs)
+        write_function(folder, options.pixels, options.epochs)
         tried = build(folder)
     compared = compare(tried)
     left_out = [
@@ -162,7 +171,7 @@ def main() -> int:
     show(compared, left_out)
     report = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "pixels": pixels,
+        "pixels": options.pixels,
         "epochs": options.epochs,
         "seconds": round(time.monotonic() - started_s),
         "bars": {name: bar for name, (_, bar) in BARS.items()},

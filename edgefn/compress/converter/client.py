@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from edgefn.compress.converter import child
+from edgefn.compress.converter import program
 from edgefn.compress.converter.environment import MISSING, TOOL, installed
 from edgefn.compress.recipe import ExtraMissing, RecipeFailed
 
@@ -89,8 +89,8 @@ def _ask(
         arrays = {f"i{index}": array for index, array in enumerate(inputs.values())}
         np.savez(folder / "runs.npz", **arrays)  # type: ignore[arg-type]
         try:
-            child.run([python, "-I", TOOL, folder], folder=folder, timeout_s=timeout_s)
-        except child.Failed as error:
+            program.run([python, "-I", TOOL, folder], folder=folder, timeout_s=timeout_s)
+        except program.Failed as error:
             raise RecipeFailed(f"the LiteRT converter failed: {error}") from error
         return _read(folder)
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edgefn.compress.converter import child
+from edgefn.compress.converter import program
+from edgefn.config import cache_folder
 from edgefn.errors import EdgefnError
 
 HERE: Final = Path(__file__).parent
@@ -64,7 +65,7 @@ def ensure(on_progress: Callable[[float], None] = lambda share: None) -> Path:
         if (python := installed()) is None:
             try:
                 _make(folder, on_progress)
-            except (child.Failed, OSError) as error:
+            except (program.Failed, OSError) as error:
                 raise ConverterNotInstalled(
                     f"the LiteRT converter could not be installed in {folder}: {error}"
                 ) from error
@@ -74,8 +75,7 @@ def ensure(on_progress: Callable[[float], None] = lambda share: None) -> Path:
 
 
 def _folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "edgefn" / f"converter-{digest()}"
+    return cache_folder(os.environ) / f"converter-{digest()}"
 
 
 def _python(folder: Path) -> Path:
@@ -110,7 +110,7 @@ def _make(folder: Path, on_progress: Callable[[float], None]) -> None:
         on_progress(_CREATED)
         _install(partial, borrowed, on_progress)
         on_progress(_INSTALLED)
-        child.run(
+        program.run(
             [_python(partial), "-I", TOOL, "--self-test"], folder=partial, timeout_s=_TEST_TIMEOUT_S
         )
         partial.rename(folder)
@@ -134,7 +134,7 @@ def _install(folder: Path, borrowed: bool, on_progress: Callable[[float], None])
     # onnx2tf pins the versions of all that it uses, and Python 3.12; it works with these ones, on
     # 3.11 too, as the self-test shows.
     flags = ["--no-deps", "--ignore-requires-python", "--only-binary", ":all:", "--require-hashes"]
-    child.run(
+    program.run(
         [*pip, "install", "--no-input", *flags, "-r", _LOCK],
         folder=folder,
         timeout_s=_INSTALL_TIMEOUT_S,

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.export.failure import ExportFailed
+from edgefn.compress.errors import ExportFailed
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import RecipeFailed
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling
 
 Array = np.ndarray[Any, Any]
 

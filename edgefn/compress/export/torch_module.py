@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.export.failure import ExportFailed
+from edgefn.compress.errors import ExportFailed
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import RecipeFailed
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,9 @@ from typing import Any
 from edgefn.compress.recipe import Recipe, by_name
 
 
-def all_recipes(student: Callable[[], Any] | None = None) -> tuple[Recipe, ...]:
+def all_recipes(
+    student: Callable[[], Any] | None = None, student_version: str = ""
+) -> tuple[Recipe, ...]:
     """Returns every recipe: those first that most often make a better variant, and cheaply.
 
     None of their tools is imported for it.
@@ -14,6 +16,7 @@ def all_recipes(student: Callable[[], Any] | None = None) -> tuple[Recipe, ...]:
     Args:
         student: Returns a smaller, untrained `torch.nn.Module` to distil the model into; without
             one there is no distillation.
+        student_version: Changes whenever the student may.
     """
     from edgefn.compress.recipes.fp16 import Fp16
     from edgefn.compress.recipes.fp32 import Fp32
@@ -29,11 +32,13 @@ def all_recipes(student: Callable[[], Any] | None = None) -> tuple[Recipe, ...]:
     low_rank = Then(LowRank(), Int8Dynamic(), "onnx-low-rank-int8-dynamic")
     return (
         Fp32(), Int8Static(), *litert.values(), Int8Dynamic(), Fp16(), Int4(), LowRank(), low_rank,
-        *_trained(student, after),
+        *_trained(student, student_version, after),
     )  # fmt: skip
 
 
-def _trained(student: Callable[[], Any] | None, then: Sequence[Recipe]) -> list[Recipe]:
+def _trained(
+    student: Callable[[], Any] | None, student_version: str, then: Sequence[Recipe]
+) -> list[Recipe]:
     """Returns the recipes that train a network, each alone and followed by others."""
     from edgefn.compress.recipes.once import Once
     from edgefn.compress.recipes.pruning import pruning_recipes
@@ -43,7 +48,7 @@ def _trained(student: Callable[[], Any] | None, then: Sequence[Recipe]) -> list[
     if student is not None:
         from edgefn.compress.recipes.distillation import Distilled
 
-        trained.append(Distilled(student))
+        trained.append(Distilled(student, student_version))
     recipes: list[Recipe] = []
     for first in map(Once, trained):
         recipes.append(first)

@@ -1,20 +1,19 @@
-"""Distillation: a smaller network learns to answer as the given model does, without labels."""
+"""Distillation: a smaller network learns to answer as the given model does.
 
-import hashlib
-import inspect
+Inputs are enough. Where the calibration rows have labels, being right counts as well.
+"""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.extras import missing_extra, versions
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Format, Material, RecipeFailed, Source
 from edgefn.compress.recipes.pruning import FEWEST_ROWS
 from edgefn.compress.recipes.runs import Runs, single_runs
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling, missing_extra, versions
 from edgefn_runtime.backends import load_model
 from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.model import Model
@@ -22,7 +21,7 @@ from edgefn_runtime.model import Model
 if TYPE_CHECKING:
     from torch import Tensor
 
-_REVISION: Final = 1
+_REVISION: Final = 2
 _TOOLS: Final = ("numpy", "onnx", "torch", "onnxscript")
 _MOST_ROWS: Final = 4096
 # A student begins with nothing: it needs longer than what is left of a pruned model.
@@ -36,9 +35,11 @@ class Distilled:
 
     Attributes:
         student: Returns an untrained `torch.nn.Module` that takes and gives what the model does.
+        student_version: Changes whenever the student may.
     """
 
     student: Callable[[], Any]
+    student_version: str = ""
 
     @property
     def name(self) -> str:
@@ -52,8 +53,8 @@ class Distilled:
 
     @property
     def version(self) -> str:
-        """Of the recipe, its tools, and the file that the student is in."""
-        return f"{_REVISION},{versions(_TOOLS)},{_digest_of_code(self.student)}"
+        """Of the recipe, its tools, and the student."""
+        return f"{_REVISION},{versions(_TOOLS)},{self.student_version}"
 
     @property
     def format(self) -> Format:
@@ -75,8 +76,8 @@ class Distilled:
         Raises:
             RecipeFailed: There are too few rows, or the student does not fit the model.
         """
-        from edgefn.compress.recipes.torch_model import tensors
-        from edgefn.compress.recipes.training import Training, distil
+        from edgefn.compress.training.distil import Training, distil
+        from edgefn.compress.training.onnx_module import tensors
 
         try:
             given = load_model(source.data, f"the model.{source.format}")
@@ -90,11 +91,20 @@ class Distilled:
             student = _new(self.student, material.seed)
             _fits(student, inputs, runs)
             distil(
-                _Teacher(given), student, inputs,
+                _Teacher(given), student, inputs, _labels(material, runs),
                 training=Training(steps=_STEPS, seed=material.seed),
                 on_progress=lambda share: material.on_progress(_TRAINED_SHARE * share),
             )  # fmt: skip
         return _exported(student, runs)
+
+
+def _labels(material: Material, runs: Runs) -> "Tensor | None":
+    """Returns the classes of all runs, if they are known and each row is a run."""
+    import torch
+
+    if not material.labels or not len(material.labels) == len(material.rows) == len(runs):
+        return None
+    return torch.tensor(list(material.labels))
 
 
 class _Teacher:
@@ -108,14 +118,6 @@ class _Teacher:
 
         answers = self._model.run([part.numpy() for part in inputs])
         return [torch.from_numpy(np.array(answer)) for answer in answers]
-
-
-def _digest_of_code(student: Callable[[], Any]) -> str:
-    try:
-        code = Path(inspect.getfile(student)).read_bytes()
-    except (TypeError, OSError):  # a class of a C module, a partial, a file that is gone
-        code = repr(getattr(student, "__qualname__", type(student).__name__)).encode()
-    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def _new(student: Callable[[], Any], seed: int) -> Any:
@@ -132,7 +134,7 @@ def _new(student: Callable[[], Any], seed: int) -> Any:
 def _fits(student: Any, inputs: "Sequence[Tensor]", runs: Runs) -> None:
     import torch
 
-    from edgefn.compress.recipes.training import outputs_of
+    from edgefn.compress.training.distil import outputs_of
 
     student.eval()
     with torch.no_grad():
@@ -143,7 +145,7 @@ def _fits(student: Any, inputs: "Sequence[Tensor]", runs: Runs) -> None:
 
 
 def _exported(student: Any, runs: Runs) -> bytes:
-    from edgefn.compress.export import to_onnx
+    from edgefn.compress.export.to_onnx import to_onnx
     from edgefn.errors import EdgefnError
 
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
 from edgefn.compress.recipe import Material, RecipeFailed
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED, OnnxRecipe
 

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.simplify import simplified
 from edgefn.compress.recipe import Material, RecipeFailed, Row
 from edgefn.compress.recipes.onnx_recipe import OnnxRecipe
-from edgefn.compress.tool import calling
 
 if TYPE_CHECKING:
     import onnx
@@ -50,27 +50,3 @@ class Fp32(OnnxRecipe):
                 raise RecipeFailed(
                     f"simplifying changed the output {output.name!r} by {error:.2g} of its norm"
                 )
-
-
-def simplified(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Returns a simplified copy.
-
-    Raises:
-        RecipeFailed: onnxslim does not work on this model.
-    """
-    import copy
-    import logging
-
-    logger, guard = logging.getLogger("onnxslim"), logging.NullHandler()
-    logger.addHandler(guard)  # onnxslim would write to stderr by a handler of its own
-    try:
-        with calling("onnxslim"):
-            import onnxruntime
-            import onnxslim
-
-            slim: onnx.ModelProto = onnxslim.slim(copy.deepcopy(model))
-            onnxruntime.set_default_logger_severity(2)  # its default, which onnxslim changes
-    finally:
-        logger.removeHandler(guard)
-    slim.ir_version = model.ir_version
-    return slim

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.prepare import prepared
+from edgefn.compress.graphs.products import Matrix, Product, products, unfuse
 from edgefn.compress.recipe import Material, RecipeFailed
-from edgefn.compress.recipes.gemm import Matrix, Product, products, unfuse
 from edgefn.compress.recipes.integers import too_little_in_products
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED, OnnxRecipe
-from edgefn.compress.recipes.prepare import prepared
 
 if TYPE_CHECKING:
     import onnx

@@ -4,18 +4,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.prepare import prepared
+from edgefn.compress.graphs.products import products, unfuse
 from edgefn.compress.recipe import Material
-from edgefn.compress.recipes.gemm import products, unfuse
 from edgefn.compress.recipes.integers import (
     REDUCE_RANGE,
     WORTH_IT_ELEMENTS,
     too_little_in_products,
 )
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED, OnnxRecipe
-from edgefn.compress.recipes.prepare import prepared
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling
 
 if TYPE_CHECKING:
     import onnx

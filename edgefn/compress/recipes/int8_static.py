@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.prepare import prepared
+from edgefn.compress.graphs.products import share_of
 from edgefn.compress.recipe import Material, RecipeFailed, Row
-from edgefn.compress.recipes.gemm import share_of
 from edgefn.compress.recipes.integers import (
     LINEAR,
     REDUCE_RANGE,
@@ -18,8 +19,7 @@ from edgefn.compress.recipes.integers import (
     WORTH_IT_SHARE,
 )
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED, OnnxRecipe
-from edgefn.compress.recipes.prepare import prepared
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling
 
 if TYPE_CHECKING:
     import onnx

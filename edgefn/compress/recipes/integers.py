@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from edgefn.compress.recipes.gemm import share_of
+from edgefn.compress.graphs.products import share_of
 
 if TYPE_CHECKING:
     import onnx

@@ -14,14 +14,14 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from edgefn.compress import onnx_model
 from edgefn.compress.converter import client, environment
-from edgefn.compress.extras import missing_extra
-from edgefn.compress.onnx_model import relative_error
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.fixed_shapes import fixed
+from edgefn.compress.graphs.onnx_model import relative_error
 from edgefn.compress.recipe import Format, Material, RecipeFailed, Source
-from edgefn.compress.recipes.fixed_shapes import fixed
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED
 from edgefn.compress.recipes.runs import Runs, single_runs
+from edgefn.compress.tools import missing_extra
 from edgefn_runtime.backends import load_model
 from edgefn_runtime.errors import EdgefnError, LoadFailed
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.compact import compact
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.products import Matrix, Product, products, unfuse, weight_count
 from edgefn.compress.recipe import Material, RecipeFailed
-from edgefn.compress.recipes.gemm import Matrix, Product, products, unfuse, weight_count
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED, OnnxRecipe
 
 if TYPE_CHECKING:

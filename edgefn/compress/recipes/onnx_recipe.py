@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.extras import missing_extra, versions
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Format, Material, RecipeFailed, Row, Source
+from edgefn.compress.tools import missing_extra, versions
 
 if TYPE_CHECKING:
     import onnx

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefn.compress import onnx_model
-from edgefn.compress.extras import missing_extra, versions
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Format, Material, RecipeFailed, Source
 from edgefn.compress.recipes.onnx_recipe import ALREADY_QUANTISED
 from edgefn.compress.recipes.runs import single_runs
-from edgefn.compress.tool import calling
+from edgefn.compress.tools import calling, missing_extra, versions
 from edgefn_runtime.backends.onnx import OnnxModel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from edgefn.compress.recipes.torch_model import OnnxModule
+    from edgefn.compress.training.onnx_module import OnnxModule
 
 Array = np.ndarray[Any, Any]
 
@@ -92,8 +91,8 @@ class Pruned:
         """
         import torch
 
-        from edgefn.compress.recipes.torch_model import OnnxModule, tensors
-        from edgefn.compress.recipes.training import Training, distil
+        from edgefn.compress.training.distil import Training, distil
+        from edgefn.compress.training.onnx_module import OnnxModule, tensors
 
         given = OnnxModel(source.data, "the model")
         runs = single_runs(given, material.rows, _MOST_ROWS)

@@ -1,6 +1,8 @@
 """ONNX models, run by ONNX Runtime on the CPU."""
 
+import mmap
 import os
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from edgefn_runtime.backends.inputs import Array, as_dtype, fits, misfit
 from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.model import Model, ModelRunFailed, TensorInfo
+from edgefn_runtime.optimised import WEIGHTS_FILE
 
 _DTYPES: Final = {
     "tensor(float)": "float32",
@@ -29,17 +32,34 @@ _SEVERITY_ERROR: Final = 3
 # every such model is refused: what runs is what was verified, and nothing else.
 _EXTERNAL_DATA_FOLDER: Final = "session.model_external_initializers_file_folder_path"
 _NOWHERE: Final = os.devnull
+# Weights that are handed over as bytes are read where they are, and not copied first.
+_USE_MAPPING: Final = "session.use_external_initializer_file_buffers_directly"
 
 
 class OnnxModel(Model):
     """A model in an ONNX Runtime session: all optimisations, one thread.
 
+    Args:
+        data: The model.
+        file_name: Of the model, for messages.
+        weights: Of the optimised form of a model, of which `data` is the graph: its other file.
+
     Raises:
         LoadFailed: The bytes are no model, or one that cannot be run here.
     """
 
-    def __init__(self, data: bytes, file_name: str) -> None:
-        self._session = _session(data, file_name)
+    def __init__(self, data: bytes, file_name: str, weights: mmap.mmap | None = None) -> None:
+        onnxruntime = engine(file_name)
+        options = session_options(onnxruntime)
+        if weights is not None:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            # In place of the file of this name; the engine still finds none by itself.
+            options.add_external_initializers_from_files_in_memory(
+                [WEIGHTS_FILE], [weights], [len(weights)]
+            )
+            options.add_session_config_entry(_USE_MAPPING, "1")
+        self._weights = weights  # it stays mapped for as long as the session reads it
+        self._session = open_session(onnxruntime, data, options, file_name)
         self.inputs = tuple(_describe(value, file_name) for value in self._session.get_inputs())
         self.outputs = tuple(_describe(value, file_name) for value in self._session.get_outputs())
         self._input_names = [info.name for info in self.inputs]
@@ -67,9 +87,14 @@ class OnnxModel(Model):
         return outputs
 
 
-def _session(data: bytes, file_name: str) -> Any:
-    # ONNX Runtime sends usage data to its maker from a thread of its own, unless told before it is
-    # imported; and a process that has threads cannot safely be forked.
+def engine(file_name: str) -> ModuleType:
+    """Returns ONNX Runtime.
+
+    Raises:
+        LoadFailed: It is not installed, or does not work.
+    """
+    # It sends usage data to its maker from a thread of its own, unless told before it is imported;
+    # and a process that has threads cannot safely be forked.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
@@ -77,13 +102,27 @@ def _session(data: bytes, file_name: str) -> Any:
         raise LoadFailed(
             f"{file_name}: ONNX Runtime is not usable here ({error}); pip install onnxruntime"
         ) from error
+    found: ModuleType = onnxruntime
+    return found
 
+
+def session_options(onnxruntime: ModuleType) -> Any:
+    """Returns the options of every session; optimised forms depend on them (`MADE_WITH`)."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _SEVERITY_ERROR
     options.add_session_config_entry(_EXTERNAL_DATA_FOLDER, _NOWHERE)
+    return options
+
+
+def open_session(onnxruntime: ModuleType, data: bytes, options: Any, file_name: str) -> Any:
+    """Returns a session with a model.
+
+    Raises:
+        LoadFailed: ONNX Runtime refuses the model, or it needs other files.
+    """
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the engine's exceptions have no base of their own

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 from edgefn.bundle.build import build
 from edgefn.bundle.file import read_bundle
 from edgefn.bundle.record import read_record
-from edgefn.compress.building import Means, build_variants
+from edgefn.compress.build_variants import build_variants
 from edgefn.compress.cache import Cache
-from edgefn.compress.device import Device, Goal
-from edgefn.compress.task import Wishes
+from edgefn.compress.device.profile import Device, Goal
+from edgefn.compress.task import Means, Wishes
 from edgefn.errors import ConfigError
 
 CLASSES, FEATURES, HIDDEN = 4, 16, 32

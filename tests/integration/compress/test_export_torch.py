@@ -6,9 +6,9 @@ Few tests: PyTorch's exporter takes a second or two a model, and its import seve
 import numpy as np
 import pytest
 
-from edgefn.compress import onnx_model
-from edgefn.compress.export import to_onnx
-from edgefn.compress.export.failure import ExportFailed
+from edgefn.compress.errors import ExportFailed
+from edgefn.compress.export.to_onnx import to_onnx
+from edgefn.compress.graphs import onnx_model
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgefn.compress.export.failure import ExportFailed
-from edgefn.compress.exporter import export_model
+from edgefn.compress.errors import ExportFailed
+from edgefn.compress.export.exporter import export_model
 from edgefn_runtime.backends import load_model
 
 SOURCE = """

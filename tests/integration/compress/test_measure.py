@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgefn.bundle.description import Declared
-from edgefn.compress.evaluation import Captured
-from edgefn.compress.measure import measure
+from edgefn.compress.evaluation.captured import Captured
+from edgefn.compress.measuring.measure import measure
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import Measurement
 
@@ -68,6 +68,7 @@ def captured() -> Captured:
     return Captured(
         inputs={"model": runs},
         outputs={"model": []},
+        labels={},
         data_digest="",
         rows=20,
         calibration_rows=20,
@@ -138,6 +139,7 @@ def test_a_function_that_never_runs_its_model_is_not_measured(tmp_path, declared
     empty = Captured(
         inputs={"model": []},
         outputs={"model": []},
+        labels={},
         data_digest="",
         rows=1,
         calibration_rows=1,

@@ -6,7 +6,7 @@ import pytest
 from packaging.tags import Tag
 
 from edgefn.box.environments import Environments
-from edgefn.box.order import RECORD_FILE, record
+from edgefn.box.install_order import RECORD_FILE, record
 from edgefn.box.self_check import problems
 from edgefn.box.wheels import Machine, check_environment
 from edgefn.errors import DeploymentFailed

@@ -37,8 +37,9 @@ def test_without_any_earlier_there_is_nothing_to_go_back_to() -> None:
 
 
 def test_a_number_may_be_any_that_served() -> None:
-    """Also one from before a removal."""
-    assert rollback_target(history("removed", "superseded", "serving"), "f", 3, 1).number == 1
+    """Not only the newest."""
+    rows = history("superseded", "superseded", "serving")
+    assert rollback_target(rows, "f", 3, 1).number == 1
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_a_number_may_be_any_that_served() -> None:
     [
         (3, RevisionRefused, "revision 3 of f serves already"),
         (2, RevisionRefused, "revision 2 of f never served: it broke"),
+        (4, RevisionRefused, "revision 4 was removed with f, and its files too"),
         (9, NotDeployed, "f has no revision 9"),
     ],
 )
@@ -54,4 +56,4 @@ def test_a_number_that_cannot_serve_is_refused(
 ) -> None:
     """The message says why."""
     with pytest.raises(error, match=message):
-        rollback_target(history("superseded", "failed", "serving"), "f", 3, number)
+        rollback_target(history("superseded", "failed", "serving", "removed"), "f", 3, number)

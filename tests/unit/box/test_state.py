@@ -66,12 +66,14 @@ def test_a_failed_revision_changes_nothing_but_the_history(
 
 def test_a_removed_function_keeps_its_history(state: State, make_revision: MakeRevision) -> None:
     """Numbers go on if it comes back."""
-    state.add(row(make_revision()), make_revision().manifest)
+    for number in (1, 2):
+        revision = make_revision(number=number)
+        state.add(row(revision), revision.manifest)
     state.remove("f")
     state.remove("never there")
     assert state.serving() == []
-    assert [r.state for r in state.history("f")] == ["removed"]
-    assert state.next_number("f") == 2
+    assert [r.state for r in state.history("f")] == ["removed", "removed"]
+    assert state.next_number("f") == 3
 
 
 def test_a_second_serving_revision_is_impossible(state: State, make_revision: MakeRevision) -> None:
@@ -162,7 +164,8 @@ def test_blobs_of_what_may_serve_again_are_needed(
 ) -> None:
     """Those of failed and removed revisions are not."""
     revision = make_revision()
-    state.add(row(revision), revision.manifest)
+    for number in (1, 2):
+        state.add(row(make_revision(number=number)), revision.manifest)
     assert state.blobs() == {"a" * 64, "b" * 64}
     state.remove("f")
     assert state.blobs() == set()

@@ -1,6 +1,8 @@
 """Locks: what one may say, where one is kept, and which one decides."""
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,29 @@ def test_a_damaged_lock_is_named(tmp_path: Path) -> None:
     (tmp_path / LOCK_FILE).write_text("# Python 3.11\n# requires scipy\nscipy\n")
     with pytest.raises(BuildFailed, match=r"requirements.lock: .*'scipy'.* Delete the file"):
         environment_of(("scipy",), tmp_path)
+
+
+@pytest.mark.parametrize("text", [LOCK, "<<<<<<< HEAD\n# Python 3.11\n# requires scipy\n", "x\n"])
+def test_a_file_that_is_not_ours_is_neither_used_nor_removed(tmp_path: Path, text: str) -> None:
+    """Another tool may have written it, or a merge went wrong."""
+    (tmp_path / LOCK_FILE).write_text(text)
+    with pytest.raises(BuildFailed, match="does not begin with '# Python '"):
+        environment_of(("scipy",), tmp_path)
+    write_lock_file(tmp_path, [()])
+    assert (tmp_path / LOCK_FILE).read_text() == text
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, Path.mkdir])
+def test_a_lock_file_without_a_lock_stops_nobody(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """An empty one has no locks; from what is no file nothing is awaited."""
+    make(tmp_path / LOCK_FILE)
+    if make is Path.touch:
+        assert read_locks(tmp_path / LOCK_FILE) == {}
+        return
+    with pytest.raises(BuildFailed, match="cannot be read"):
+        read_locks(tmp_path / LOCK_FILE)
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,11 @@ def test_processes_that_come_at_once_get_one_key(folder: Path) -> None:
     assert found == {read_public_key(folder)}
 
 
-def test_the_public_key_follows_the_private_one(folder: Path) -> None:
-    """It is not believed when the two differ, as after a crash between them."""
+@pytest.mark.parametrize("found", ["0" * 64, "garbage"])
+def test_the_public_key_follows_the_private_one(folder: Path, found: str) -> None:
+    """It is not believed when the two differ, as after a crash between them, or when damaged."""
     key = own_key(folder)
-    (folder / "key.pub").write_text("0" * 64)
+    (folder / "key.pub").write_text(found)
     assert own_key(folder).public == key.public == read_public_key(folder)
 
 
@@ -108,8 +109,17 @@ def test_a_public_key_that_others_could_replace_is_not_used(folder: Path) -> Non
     (folder / "key.pub").chmod(0o644)
     assert read_public_key(folder) is not None
     (folder / "key.pub").chmod(0o666)
-    with pytest.raises(ConfigError, match="mode 0666"):
+    with pytest.raises(ConfigError, match="mode 0666.* chmod go-w .*key.pub$"):
         read_public_key(folder)
+
+
+def test_a_damaged_public_key_costs_nobody_the_private_one(folder: Path) -> None:
+    """The message does not advise to give the key up."""
+    own_key(folder)
+    (folder / "key.pub").write_text("garbage")
+    with pytest.raises(ConfigError, match="written anew") as raised:
+        read_public_key(folder)
+    assert "--force" not in raised.value.message
 
 
 def test_keys_are_where_configuration_is() -> None:

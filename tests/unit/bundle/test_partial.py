@@ -81,6 +81,20 @@ def test_wrong_bytes_never_become_a_blob(store: BlobStore) -> None:
     assert came(store) == 0
 
 
+def test_what_is_longer_than_the_blob_stops_nobody(store: BlobStore) -> None:
+    """Another uploader announced another size, and sent something else."""
+    writer = PartialBlobs(store).open(DIGEST, offset=0, size=len(DATA) + 9)
+    writer.write(b"?" * (len(DATA) + 1))
+    writer.commit()
+    with pytest.raises(OutOfStep) as caught:
+        PartialBlobs(store).open(DIGEST, offset=len(DATA) + 1, size=len(DATA))
+    assert caught.value.detail["partial"] == 0
+    writer = PartialBlobs(store).open(DIGEST, offset=0, size=len(DATA))
+    writer.write(DATA)
+    writer.commit()
+    assert store.path(DIGEST).read_bytes() == DATA
+
+
 def test_a_whole_upload_beside_a_part_is_fine(store: BlobStore) -> None:
     """They write to files of their own."""
     part = PartialBlobs(store).open(DIGEST, offset=0, size=len(DATA))

@@ -58,6 +58,8 @@ def test_a_signature_of_another_bundle_is_none_of_this() -> None:
         SIGNED.encode() + b" ",
         SIGNED.encode().replace(b":", b": ", 1),
         SIGNED.encode().replace(KEY.public.encode(), KEY.public.upper().encode()),
+        SIGNED.encode().replace(KEY.public.encode(), KEY.public.encode() + b"\\n"),
+        SIGNED.encode().replace(SIGNED.signature.encode(), SIGNED.signature.encode() + b"\\n"),
         SIGNED.encode().replace(b"1700000000000", b"1700000000000.0"),
         SIGNED.encode().replace(b"1700000000000", b"9007199254740992"),
     ],

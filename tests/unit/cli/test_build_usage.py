@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from edgefn.cli.program import _report, app
 from edgefn.cli.steps_shown import Lines
-from edgefn.compress.device import load_device
+from edgefn.compress.device.profile import load_device
 
 
 def ending(arguments: list[str]) -> tuple[int, str]:
@@ -26,6 +26,8 @@ def ending(arguments: list[str]) -> tuple[int, str]:
         (["build", "f", "--rows", "1"], "--rows"),
         (["build", "f", "--data", "evaluate.py"], "not like evaluate.py:samples"),
         (["build", "f", "--device", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
+        (["build", "f", "--output", "f/function.py"], "ends in .edgefn"),
+        (["build", "f", "g", "--output", "one.edgefn"], "build one target at a time"),
         (["export", "model.py", "m.onnx"], "not like model.py:trained"),
         (["export", "/nowhere.py:model", "m.onnx"], "there is no file /nowhere.py"),
         (["device", "--name", "a b"], "--name"),
@@ -43,6 +45,22 @@ def test_a_target_that_is_not_there_fails(tmp_path: Path) -> None:
     code, said = ending(["build", str(tmp_path / "nowhere")])
     assert code == 1
     assert "no such file" in said
+
+
+def test_a_bundle_that_cannot_be_written_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "in_the_way").touch()
+    (tmp_path / "function.py").write_text(
+        "from edgefn import edge_function\n@edge_function\ndef f(x: int) -> int:\n    return x\n"
+    )
+    code, said = ending(
+        ["build", str(tmp_path), "--output", str(tmp_path / "in_the_way" / "f.edgefn")]
+    )
+    assert code == 1
+    assert "f.edgefn cannot be written: " in said
 
 
 def test_the_profile_of_this_machine_can_be_read_back(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_variants_are_shown_with_what_was_measured() -> None:
     out = io.StringIO()
     Console(file=out, width=200).print(table)
     first, second, third = out.getvalue().splitlines()[2:5]
-    for told in ("onnx-int8", "default", "39 KiB", "1.25 ms", "3.0 MiB", "0.9512 (0.94 to 0.96)"):
+    for told in ("onnx-int8", "default", "40 kB", "1.25 ms", "3.0 MiB", "0.9512 (0.94 to 0.96)"):
         assert told in first
     assert "unavailable" in second and "it needs [ai-edge-litert]" in second
     assert "available" in third and "simplified" in third

@@ -60,6 +60,17 @@ def test_the_keys_that_a_box_trusts(tmp_path: Path) -> None:
         key("distrust", OTHER)
 
 
+def test_who_starts_a_list_is_told_that_it_leaves_them_out(tmp_path: Path) -> None:
+    """Once, and not if it is their own key."""
+    own = key().strip()
+    for public, is_told in ((OTHER, True), (OTHER, False), (own, False)):
+        result = CliRunner().invoke(app, ["key", "trust", public], catch_exceptions=False)
+        assert (f"edgefn key trust {own}" in result.stderr.replace("\n", " ")) == is_told
+    (tmp_path / "state" / "trusted_keys").unlink()
+    result = CliRunner().invoke(app, ["key", "trust", own], catch_exceptions=False)
+    assert "takes no longer" not in result.stderr
+
+
 @pytest.mark.parametrize("text", ["abc", OTHER.upper(), OTHER + "0", ""])
 def test_what_is_no_public_key_is_not_trusted(tmp_path: Path, text: str) -> None:
     """Nothing is written."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from edgefn.compress.device import Device
+from edgefn.compress.device.profile import Device
 from edgefn.compress.plan import NO_DATA, plan
 from edgefn.compress.recipe import Format, Material, Source
 from edgefn.errors import ConfigError

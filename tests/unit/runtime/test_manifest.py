@@ -1,5 +1,7 @@
 """What a bundle says of itself."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ from edgefn_runtime.manifest import (
     decode_canonical_manifest,
     decode_manifest,
 )
-from edgefn_runtime.variant import as_given
+from edgefn_runtime.variant import Variant, as_given
 
 DIGEST = "0" * 64
 
@@ -61,6 +63,20 @@ def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
     """Nothing that could leave the folder, or be read in two ways, is listed."""
     with pytest.raises(InvalidManifest, match="not a plain relative path"):
         decode_manifest(manifest(path).encode())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": FunctionSpec(name="f\n")},
+        {"variants": (Variant(name="python\n", backend="python"),)},
+        {"files": (BundleFile("function.py", 1, DIGEST + "\n"),)},
+    ],
+)
+def test_a_name_does_not_end_a_line(change: dict[str, Any]) -> None:
+    """Or it would end the header, the log line or the file that it is written to."""
+    with pytest.raises(InvalidManifest, match="not a manifest"):
+        decode_manifest(msgspec.structs.replace(manifest(), **change).encode())
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True), min_size=1, max_size=4))

@@ -193,3 +193,22 @@ def test_variants_are_scaled_apart_and_bounded_together() -> None:
     assert desired(1.1, 1, 0) == {("f", ""): 2, ("f", "b"): 1}
     assert desired(1.2, 0, 1) == {("f", ""): 2, ("f", "b"): 1}
     assert desired(4.0, 0, 1) == {("f", ""): 3, ("f", "b"): 0}
+
+
+def test_a_call_does_not_wait_for_a_variant_that_nobody_calls() -> None:
+    """What is only kept warm makes room at once, and does not come back by itself."""
+    scaler, scale = Scaler(), Scale(min=0, max=1, idle_s=300.0)
+
+    def desired(now_s: float, calls: int, *waiting: int) -> tuple[int, int]:
+        shared = {"name": "f", "scale": scale, "calls_per_replica": 2, "replicas": 0, "ongoing": 0}
+        default = FunctionLoad(**shared, waiting=waiting[0], calls=calls)
+        other = FunctionLoad(**shared, variant="b", waiting=waiting[1], calls=0)
+        found = scaler.desired(now_s, [default, other])
+        return found["f", ""], found["f", "b"]
+
+    assert desired(0.0, 0, 1, 0) == (1, 0)
+    assert desired(0.1, 1, 0, 1) == (1, 0), "the default variant is in use"
+    assert desired(1.2, 1, 0, 1) == (0, 1)
+    assert desired(9.0, 1, 0, 0) == (0, 1)
+    assert desired(9.1, 1, 1, 0) == (1, 0)
+    assert desired(99.0, 1, 0, 0) == (1, 0), "what made room does not come back uncalled"

@@ -254,6 +254,7 @@ def test_a_mistake_says_what_to_write(declare: Callable[[], Any], message: str) 
     with pytest.raises(DeclarationError) as caught:
         declare()
     assert message in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 def test_a_batched_function_without_a_list_to_return() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, load, numpy_helper
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Material, Source
 
 FUNCTIONS = Path(__file__).parents[4] / "functions"

@@ -6,10 +6,11 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Material, RecipeFailed
 from edgefn.compress.recipes import distillation
 from edgefn.compress.recipes.distillation import Distilled, renamed
+from edgefn.compress.training import distil
 
 
 def rows(count=64):
@@ -46,6 +47,18 @@ def test_a_student_learns_from_answers_alone(make, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("labels", "handed_on"), [([1] * 40, [1] * 40), ([1] * 39, None), ([], None)]
+)
+def test_labels_count_where_each_run_has_one(make, monkeypatch, labels, handed_on):
+    """Otherwise the answers of the given model are all that there is to learn."""
+    heard = []
+    monkeypatch.setattr(distil, "distil", lambda *args, **more: heard.append(args[3]))
+    material = Material(rows=rows(40), outputs=[], labels=labels)
+    Distilled(Student).make(make.source(make.mlp()), material)
+    assert [None if each is None else each.tolist() for each in heard] == [handed_on]
+
+
+@pytest.mark.parametrize(
     ("student", "said"),
     [
         (lambda: torch.nn.Linear(64, 5), r"outputs is \[\[5\]\], of the model's \[\[4\]\]"),
@@ -67,8 +80,8 @@ def test_too_few_rows_are_refused(make):
 
 def test_another_student_is_another_version():
     """A changed file of the student makes what is in the cache stale."""
-    assert Distilled(Student).version == Distilled(Student).version
-    assert Distilled(Student).version != Distilled(np.zeros).version
+    assert Distilled(Student, "1").version == Distilled(Student, "1").version
+    assert Distilled(Student, "1").version != Distilled(Student, "2").version
 
 
 def test_inner_names_get_out_of_the_way(make):

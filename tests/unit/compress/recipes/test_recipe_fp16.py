@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipes.fp16 import Fp16
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Material, RecipeFailed, Source
 from edgefn.compress.recipes.fp32 import Fp32
 

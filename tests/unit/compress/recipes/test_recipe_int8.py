@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.prepare import prepared
 from edgefn.compress.recipe import Material, RecipeFailed, Source
 from edgefn.compress.recipes.int8_dynamic import Int8Dynamic
 from edgefn.compress.recipes.int8_static import Int8Static, left_in_floats
-from edgefn.compress.recipes.prepare import prepared
 
 
 def test_dynamic_quantises_linear_layers(make):

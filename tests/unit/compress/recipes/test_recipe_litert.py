@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgefn.compress import onnx_model
 from edgefn.compress.converter import client, environment
+from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.fixed_shapes import fixed, fuse
 from edgefn.compress.recipe import Material, RecipeFailed, Source
 from edgefn.compress.recipes import litert as litert_module
-from edgefn.compress.recipes.fixed_shapes import fixed, fuse
 from edgefn.compress.recipes.litert import litert_recipes
 from edgefn.compress.recipes.runs import evenly, single_runs
 from edgefn_runtime.backends import load_model

@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("torch_pruning")
 import torch
 
-from edgefn.compress import onnx_model
+from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Material, RecipeFailed, Source
 from edgefn.compress.recipes.pruning import Pruned, prune, pruning_recipes
-from edgefn.compress.recipes.torch_model import OnnxModule
-from edgefn.compress.recipes.training import Training, distil
+from edgefn.compress.training.distil import Training, distil
+from edgefn.compress.training.onnx_module import OnnxModule
 
 
 def rows(shape, count=64):

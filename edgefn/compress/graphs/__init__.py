@@ -1,0 +1,1 @@
+"""ONNX graphs: read, simplified, compacted, and written as tools like them."""

@@ -1,0 +1,1 @@
+"""Decides about variants: which are good enough, and which of those are worth keeping. Pure."""

@@ -1,0 +1,1 @@
+"""Makes variants by recipes, in a process of their own, each once."""

@@ -1,0 +1,1 @@
+"""Measures variants in replicas: load time, private memory, latency."""

@@ -1,0 +1,1 @@
+"""Networks as torch modules, trained to answer as the given model does. Imports torch."""
