@@ -13,7 +13,12 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-_COLOURS = {"edgefn": "#1f6feb", "plain aiohttp": "#8c959f", "bare aiohttp handler": "#d0d7de"}
+_COLOURS = {
+    "edgefn": "#1f6feb",
+    "edgefn, same model file": "#79b8ff",
+    "plain aiohttp": "#8c959f",
+    "bare aiohttp handler": "#d0d7de",
+}
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -24,7 +29,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     machine = report["machine"]
     figure.suptitle(f"diagnosis on {machine['cores']} cores, load generator on the same ones")
     handles, labels = rates.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -39,8 +44,8 @@ def _bars(axes: Any, loads: list[dict[str, Any]], connections: int, key: str, ti
             if (row["server"], row["encoding"], row["connections"])
             == (server, encoding, connections)
         ]
-        positions = [index + (place - 1) * 0.27 for index in range(len(encodings))]
-        bars = axes.bar(positions, values, width=0.25, color=colour, label=server)
+        positions = [index + (place - 1.5) * 0.2 for index in range(len(encodings))]
+        bars = axes.bar(positions, values, width=0.19, color=colour, label=server)
         axes.bar_label(bars, fmt="{:,.0f}" if key == "calls_per_s" else "{:.2f}", fontsize=8)
     axes.set_xticks(range(len(encodings)), encodings)
     axes.set_title(title, fontsize=10)

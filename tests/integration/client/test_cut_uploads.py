@@ -96,4 +96,6 @@ def test_an_upload_over_a_network_that_cuts_goes_on(
         status = admin.deploy(heavy)
         assert (status.name, status.state) == ("heavy", "serving")
     assert cutter.cuts == []
-    assert cutter.passed < 6 * MIB + 2 * MIB
+    # Anew each time it would be more; a chunk that comes before the one that was cut is written
+    # is refused, and goes twice.
+    assert cutter.passed < (1 + 2 + 2 + 6) * MIB
