@@ -1,25 +1,21 @@
 """Builds bundles: collects a folder's files, and reads what the functions in it declare."""
 
 import os
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
-
-import msgspec
 
 import edgefn
 from edgefn.bundle.content import Content
-from edgefn.bundle.description import Declared, Description
+from edgefn.bundle.description import Declared
 from edgefn.bundle.environment import LOCK_FILE, environment_of, vendored, write_lock_file
 from edgefn.bundle.gather import BuildFailed, gather, hash_file
 from edgefn.bundle.keys import SigningKey, config_dir, own_key
+from edgefn.bundle.reading import Reading
 from edgefn.bundle.record import FOLDER, Record, read_record
 from edgefn.bundle.samples import samples_of
 from edgefn.bundle.signing import Signature, sign
+from edgefn.bundle.target import parse_target, wanted_of
 from edgefn.bundle.variants import choose
 from edgefn_runtime.manifest import (
     BundleFile,
@@ -28,18 +24,6 @@ from edgefn_runtime.manifest import (
     Manifest,
     decode_manifest,
 )
-
-ENTRY_FILE: Final = "function.py"
-DESCRIBE_TIMEOUT_S: Final = 60.0
-MAX_LOG_BYTES: Final = 16 * 1024
-
-_EXAMPLE: Final = """
-
-    from edgefn import edge_function
-
-    @edge_function
-    def double(x: float) -> float: return 2 * x
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +44,6 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a user asked to build.
-
-    Attributes:
-        file: The declaring file.
-        function: The one function wanted; None: all of the file.
-        whole_folder: Whether all files beside it belong to it.
-    """
-
-    file: Path
-    function: str | None
-    whole_folder: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Folder:
     """What the functions of one file have in common: path in the bundle to file, and so on."""
 
@@ -89,7 +58,12 @@ class _Folder:
 
 
 def build(
-    target: str, *, locked: bool = True, keep_lock: bool = False, vendor: bool = False
+    target: str,
+    *,
+    reading: Reading | None = None,
+    locked: bool = True,
+    keep_lock: bool = False,
+    vendor: bool = False,
 ) -> list[Bundle]:
     """Builds the functions of a target, one bundle each, and signs them with the user's key.
 
@@ -101,6 +75,7 @@ def build(
         target: A folder with a `function.py`, or a `.py` file; with `::name` for one function of
             several. A file of another name than `function.py` brings the modules beside it that
             it imports, and its models; a folder brings everything (see `edgefn.bundle.gather`).
+        reading: Of the target's file, if it was begun already.
         locked: Whether its requirements become an environment of its own; else a box must have
             what they name.
         keep_lock: Whether what they came to is written into the folder, as `edgefn build` does.
@@ -114,7 +89,8 @@ def build(
         ConfigError: The user's key cannot be used.
     """
     chosen = parse_target(target)
-    description = describe_file(chosen.file)
+    with reading or Reading(chosen.file) as begun:
+        description = begun.result()
     declared = wanted_of(chosen, description.functions)
     path = chosen.file.parent
     if keep_lock:
@@ -137,89 +113,6 @@ def build(
     )
     key = own_key(config_dir(os.environ))
     return [_bundle(each, folder, key) for each in declared]
-
-
-def parse_target(target: str) -> Target:
-    """Finds the file that a target means.
-
-    Raises:
-        BuildFailed: There is none.
-    """
-    text, separator, function = target.partition("::")
-    path = Path(text).expanduser().absolute()
-    if separator and not function:
-        raise BuildFailed(f"{target}: no function is named after the ::")
-    if path.is_dir():
-        path = path / ENTRY_FILE
-    if not path.is_file():
-        hint = f"; start a function with: edgefn init {Path(text).name or 'hello'}"
-        raise BuildFailed(f"{path}: no such file{hint if path.name == ENTRY_FILE else ''}")
-    if path.suffix != ".py":
-        raise BuildFailed(f"{path} is not a Python file; name a folder or a .py file")
-    path = path.parent.resolve() / path.name
-    return Target(file=path, function=function or None, whole_folder=path.name == ENTRY_FILE)
-
-
-def describe_file(file: Path) -> Description:
-    """Imports a file in a process of its own and returns what it declares.
-
-    Raises:
-        BuildFailed: It does not import, ends the process, or takes too long.
-    """
-    with tempfile.TemporaryFile() as channel, tempfile.TemporaryFile() as output:
-        command = [sys.executable, "-P", "-m", "edgefn.bundle.describe"]
-        try:
-            status = subprocess.run(
-                [*command, str(file), str(channel.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(channel.fileno(),),
-                timeout=DESCRIBE_TIMEOUT_S,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired as error:
-            raise BuildFailed(
-                f"{file}: importing it takes more than {DESCRIBE_TIMEOUT_S:g} s; do slow work in "
-                "the constructor of a class, which runs when a replica starts",
-                log=_lines(output),
-            ) from error
-        channel.seek(0)
-        encoded = channel.read()
-        log = _lines(output)
-    if not encoded:
-        raise BuildFailed(f"{file}: importing it ended the process ({_ending(status)})", log=log)
-    description = msgspec.json.decode(encoded, type=Description)
-    if description.error:
-        raise BuildFailed(
-            f"{file} does not import: {description.error}", traceback=description.traceback, log=log
-        )
-    return description
-
-
-def wanted_of(target: Target, functions: tuple[Declared, ...]) -> list[Declared]:
-    """Returns those functions of a file that a target means.
-
-    Raises:
-        BuildFailed: There is none, two have one name, or none has the name of the target.
-    """
-    if not functions:
-        raise BuildFailed(f"{target.file} declares no edge function; write, for example:{_EXAMPLE}")
-    names = [each.spec.name for each in functions]
-    for name in names:
-        if names.count(name) > 1:
-            both = " and ".join(each.attribute for each in functions if each.spec.name == name)
-            raise BuildFailed(
-                f"{target.file}: {both} are both named {name!r}; give one of them another name="
-            )
-    if target.function is None:
-        return list(functions)
-    wanted = [each for each in functions if target.function in (each.spec.name, each.attribute)]
-    if not wanted:
-        raise BuildFailed(
-            f"{target.file} declares no {target.function!r}; it has {', '.join(names)}"
-        )
-    return wanted[:1]
 
 
 def _bundle(declared: Declared, folder: _Folder, key: SigningKey) -> Bundle:
@@ -283,13 +176,3 @@ def _runtime_range(version: str) -> str:
     """Returns the versions of edgefn that can serve what this one builds."""
     major, minor = version.split(".")[:2]
     return f">={major}.{minor}"
-
-
-def _lines(output: IO[bytes]) -> list[str]:
-    end = output.seek(0, os.SEEK_END)
-    output.seek(max(0, end - MAX_LOG_BYTES))
-    return output.read().decode(errors="replace").splitlines()
-
-
-def _ending(status: int) -> str:
-    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"

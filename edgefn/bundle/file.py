@@ -31,7 +31,6 @@ from edgefn_runtime.manifest import (
     decode_canonical_manifest,
 )
 
-SUFFIX: Final = ".edgefn"
 # The first byte is no text, the line end and the end-of-file mark show what "text mode" does.
 MAGIC: Final = b"\x89EFN1\r\n\x1a"
 MAX_SIGNATURE_BYTES: Final = 1024

@@ -8,10 +8,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from edgefn.bundle.build import Bundle, build, parse_target
+from edgefn.bundle.build import Bundle, build
 from edgefn.bundle.build_lock import only_build_of
-from edgefn.bundle.file import SUFFIX, write_bundle
+from edgefn.bundle.file import write_bundle
 from edgefn.bundle.gather import BuildFailed
+from edgefn.bundle.target import BUNDLE_SUFFIX, parse_target
 from edgefn.cli import options, output
 from edgefn.cli.failure import print_failure
 from edgefn.cli.steps_shown import Bars, Lines, steps_of
@@ -51,8 +52,10 @@ def _reference(value: str) -> str:
 
 def _bundle_file(path: Path | None) -> Path | None:
     # Found now, and not after minutes; and no source file is written over.
-    if path is not None and (path.suffix != SUFFIX or path.is_dir()):
-        raise typer.BadParameter(f"{path} is no name for a bundle; write one that ends in {SUFFIX}")
+    if path is not None and (path.suffix != BUNDLE_SUFFIX or path.is_dir()):
+        raise typer.BadParameter(
+            f"{path} is no name for a bundle; write one that ends in {BUNDLE_SUFFIX}"
+        )
     return path
 
 
@@ -165,7 +168,7 @@ def _bundles(
         written = []
         for bundle in bundles:
             manifest = bundle.manifest
-            file_name = f"{manifest.spec.name}-{manifest.digest()[:12]}{SUFFIX}"
+            file_name = f"{manifest.spec.name}-{manifest.digest()[:12]}{BUNDLE_SUFFIX}"
             path = out or Path("dist", file_name)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,14 @@
 """`edgefn deploy`."""
 
+import contextlib
 from typing import Annotated
 
 import typer
 
-from edgefn.cli import options, output
-from edgefn.cli.deployment import Deployed, Steps, steps
-from edgefn.cli.failure import print_failure
-from edgefn.client.admin import AdminClient
-from edgefn.client.errors import Unreachable
-from edgefn.errors import EdgefnError, NotDeployed
+from edgefn.bundle.gather import BuildFailed
+from edgefn.bundle.reading import Reading
+from edgefn.bundle.target import is_bundle, parse_target
+from edgefn.cli import options
 
 
 def command(
@@ -25,65 +24,20 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Puts functions on a box. What fails leaves the old revision serving."""
-    deployed: list[Deployed] = []
-    failed = 0
-    with AdminClient(url) as admin:
-        with steps() as shown:
-            for target in targets:
-                failed += _deploy_target(admin, shown, target, deployed)
-        if json:
-            output.print_json({"deployed": deployed, "failed": failed})
-        elif deployed:
-            _print(deployed)
+    reading = _begin(targets[0])
+    with reading or contextlib.nullcontext():
+        # Only now: importing all that a deployment needs takes as long as reading the function.
+        from edgefn.cli.deploying import deploy
+
+        failed = deploy(targets, reading, url, json=json)
     if failed:
         raise typer.Exit(1)
 
 
-def _deploy_target(admin: AdminClient, shown: Steps, target: str, deployed: list[Deployed]) -> int:
-    """Deploys all functions of a target; returns how many failed."""
-    try:
-        bundles = shown.build(target)
-    except EdgefnError as error:
-        print_failure(error)
-        return 1
-    failed = 0
-    for bundle in bundles:
-        try:
-            deployed.append(shown.deploy(admin, bundle))
-        except Unreachable:
-            raise
-        except EdgefnError as error:
-            failed += 1
-            print_failure(error, subject=bundle.manifest.spec.name)
-            output.note(what_serves(admin, bundle.manifest.spec.name))
-    return failed
-
-
-def what_serves(admin: AdminClient, name: str) -> str:
-    """Returns a sentence on what a failed deployment left."""
-    try:
-        return f"revision {admin.function(name).revision} of {name} keeps serving"
-    except NotDeployed:
-        return f"{name} was not deployed before, and is not now"
-
-
-def _print(deployed: list[Deployed]) -> None:
-    table = output.table(
-        "function",
-        "revision",
-        "variants",
-        "replicas",
-        "took",
-        right=("revision", "replicas", "took"),
-    )
-    for each in deployed:
-        function = each.function
-        table.add_row(
-            function.name,
-            str(function.revision),
-            ", ".join(variant.name for variant in function.variants),
-            str(len(function.replicas)),
-            f"{each.seconds:.2f} s",
-        )
-    output.out.print(table)
-    output.note(f"call it with: edgefn call {deployed[-1].function.name} ...")
+def _begin(target: str) -> Reading | None:
+    """Begins to read a target; what is wrong with it is said later, where it is built."""
+    if is_bundle(target):
+        return None
+    with contextlib.suppress(BuildFailed):
+        return Reading(parse_target(target).file)
+    return None

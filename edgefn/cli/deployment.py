@@ -16,7 +16,9 @@ from rich.progress import (
 )
 
 from edgefn.bundle.build import Bundle, build
-from edgefn.bundle.file import SUFFIX, read_bundle
+from edgefn.bundle.file import read_bundle
+from edgefn.bundle.reading import Reading
+from edgefn.bundle.target import is_bundle
 from edgefn.cli.output import err, note, plain, size
 from edgefn.client.admin import AdminClient
 from edgefn.client.status import FunctionStatus
@@ -44,10 +46,13 @@ class Steps:
         finally:
             self._progress.remove_task(task)
 
-    def build(self, target: str) -> list[Bundle]:
+    def build(self, target: str, reading: Reading | None = None) -> list[Bundle]:
         """Builds a target, or reads it if it is a bundle; raises as these do."""
         with self.step(f"build {target}"):
-            bundles = [read_bundle(Path(target))] if target.endswith(SUFFIX) else build(target)
+            if is_bundle(target):
+                bundles = [read_bundle(Path(target))]
+            else:
+                bundles = build(target, reading=reading)
         for bundle in bundles:
             for text in bundle.notes:
                 note(plain(text))

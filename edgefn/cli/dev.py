@@ -10,10 +10,11 @@ import typer
 from watchfiles import watch
 
 from edgefn.box import BoxConfig
-from edgefn.bundle.build import Bundle, build, parse_target
+from edgefn.bundle.build import Bundle, build
+from edgefn.bundle.target import parse_target
 from edgefn.cli import output
 from edgefn.cli.box_process import BoxProcess
-from edgefn.cli.deploy import what_serves
+from edgefn.cli.deploying import what_serves
 from edgefn.cli.failure import print_failure
 from edgefn.cli.log_line import print_line
 from edgefn.client.admin import AdminClient

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from edgefn.bundle.build import Target, describe_file, parse_target, wanted_of
 from edgefn.bundle.description import Declared, Description
 from edgefn.bundle.environment import LOCK_FILE
 from edgefn.bundle.gather import BuildFailed, gather
+from edgefn.bundle.reading import Reading
 from edgefn.bundle.record import FOLDER, RECORD_FILE, FunctionRecord, Record, read_record
+from edgefn.bundle.target import Target, parse_target, wanted_of
 from edgefn.compress.cache import key_of
 from edgefn.compress.pipeline import compress
 from edgefn.compress.progress import Progress
@@ -55,7 +56,8 @@ def build_variants(target: str, wishes: Wishes, means: Means) -> dict[str, MadeW
         InvalidData: A function's data, labels or metric are at fault.
     """
     chosen = parse_target(target)
-    description = describe_file(chosen.file)
+    with Reading(chosen.file) as reading:
+        description = reading.result()
     wanted = [each for each in wanted_of(chosen, description.functions) if each.spec.models]
     if not wanted:
         return {}

@@ -12,6 +12,7 @@ from typing import Final
 
 from edgefn.bundle.record import FOLDER
 from edgefn.compress.candidate import Candidate
+from edgefn.compress.children.user_code import check_named
 from edgefn.compress.errors import EvaluationFailed
 from edgefn.compress.evaluation.cached import CachedEvaluator, key_of_evaluations
 from edgefn.compress.evaluation.captured import Captured
@@ -39,9 +40,12 @@ def compress(task: Task, wishes: Wishes, means: Means, recipes: Sequence[Recipe]
         BuildFailed: No variant is left, or a model cannot be read.
         ConfigError: A variant is asked for that no recipe makes.
         EvaluationFailed: The function does not work even with its models as given.
-        InvalidData: Its data, labels or metric are at fault.
+        InvalidData: Its data, labels or metric are at fault, or it names a student that is not
+            there.
     """
     sources = task.sources()
+    if student := task.declared.options.student:
+        check_named(student, "student", task.folder)
     device = means.goal.device
     steps = plan(
         recipes, sources, device=device, has_data=_has_data(task, wishes), only=wishes.only
@@ -97,6 +101,7 @@ class _Build:
             rows=self._wishes.rows,
             data=self._wishes.data,
             on_share=on_share,
+            work=self._means.work,
         )
 
     def _make(self, materials: Mapping[str, Material], data_digest: str) -> None:

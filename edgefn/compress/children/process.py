@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -44,9 +45,12 @@ class ChildProcess(Generic[Heard]):
     Args:
         module: Its main module; it is given the descriptor of its end of the socket.
         kind: Of the messages that it sends, beside `Share`.
+        work: Where it and what it starts put temporary files, so that whoever removes the folder
+            removes what a killed process left; the system's folder if None.
     """
 
-    def __init__(self, module: str, kind: Any) -> None:
+    def __init__(self, module: str, kind: Any, work: Path | None = None) -> None:
+        own = {} if work is None else {"TMPDIR": str(work.resolve())}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._sock, theirs = socket.socketpair()
         with theirs:
@@ -56,7 +60,7 @@ class ChildProcess(Generic[Heard]):
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, **ENVIRON},
+                env={**os.environ, **ENVIRON, **own},
                 start_new_session=True,
             )
         self._messages = Stream(self._sock, kind | Share)

@@ -21,8 +21,10 @@ import msgspec
 from edgefn.errors import ConfigError
 from edgefn_runtime.variant import Latency
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
+# From a microcontroller to far beyond any core; also excludes nan and inf, which TOML can spell.
+_Score = Annotated[float, msgspec.Meta(ge=0.001, le=1e7)]
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +44,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     isa: tuple[str, ...] = ()
     memory_bytes: _Positive
     backends: dict[str, str]
-    score: Annotated[float, msgspec.Meta(gt=0)]
+    score: _Score
 
     def lacks(self, backend: str, size_bytes: int | None = None) -> str:
         """Returns why a variant cannot run on it, in a few words, or nothing.
@@ -76,8 +78,11 @@ class Goal:
 
     @property
     def is_predicted(self) -> bool:
-        """Whether latencies for the device are predicted from those of this machine."""
-        return self.device.name != self.here.name
+        """Whether latencies for the device are predicted from those of this machine.
+
+        A name alone does not make two machines one: what decides their speed has to agree.
+        """
+        return _kind(self.device) != _kind(self.here)
 
     def latencies(self, measured: Iterable[Latency]) -> tuple[Latency, ...]:
         """Returns latencies of this machine as they are to be expected on the device.
@@ -90,6 +95,10 @@ class Goal:
             Latency(batch=each.batch, p50_s=each.p50_s * ratio, p95_s=each.p95_s * ratio)
             for each in measured
         )
+
+
+def _kind(device: Device) -> tuple[object, ...]:
+    return device.name, device.cores, frozenset(device.isa), device.backends
 
 
 def load_device(path: Path) -> Device:

@@ -19,7 +19,8 @@ def snr_db(
     """Returns the ratio of the worst output in dB, infinite if all are equal bit for bit.
 
     Runs are compared where both took the same way: equally many runs, outputs of equal shapes.
-    Outputs of integers, and what is not finite in the signal itself, are left out.
+    Outputs of integers, and what is not finite in the signal itself, are left out: an output of
+    which nothing is finite says nothing, least of all that a variant is as good.
 
     Args:
         given: The signal: of each step of the work, of each run in it, the outputs.
@@ -35,13 +36,29 @@ def snr_db(
             continue
         for first, second in zip(before, after, strict=True):
             for place, (wanted, found) in enumerate(zip(first, second, strict=True)):
-                if wanted.dtype.kind == "f":
+                if wanted.dtype.kind == "f" and np.isfinite(wanted).any():
                     added = _powers(wanted, found)
                     signal[place] = signal.get(place, 0.0) + added[0]
                     noise[place] = noise.get(place, 0.0) + added[1]
     if not signal:
         return None
     return min(_ratio_db(signal[place], noise[place]) for place in signal)
+
+
+def is_never_finite(outputs: Sequence[Sequence[Outputs]]) -> bool:
+    """Whether a model gave floats, and not one of them was a finite number.
+
+    Args:
+        outputs: Of each step of the work, of each run in it, the outputs.
+    """
+    floats = [
+        array
+        for step in outputs
+        for run in step
+        for array in run
+        if array.dtype.kind == "f" and array.size
+    ]
+    return bool(floats) and not any(np.isfinite(array).any() for array in floats)
 
 
 def _comparable(before: Sequence[Outputs], after: Sequence[Outputs]) -> bool:

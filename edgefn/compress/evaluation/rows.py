@@ -58,8 +58,16 @@ class Data:
         return hashed.hexdigest()
 
 
-def split(drawn: Sequence[Row], labelled: bool, calibration: Sequence[Row] | None) -> Data:
+def split(
+    drawn: Sequence[Row], labelled: bool, calibration: Sequence[Row] | None, what: str = "evaluate="
+) -> Data:
     """Returns the data, a random quarter set aside if there are none for calibration.
+
+    Args:
+        drawn: Rows to be judged on.
+        labelled: Whether they have labels.
+        calibration: Rows of their own for that, if there are any.
+        what: Names the source in messages.
 
     Raises:
         InvalidData: There are too few to be split.
@@ -67,7 +75,7 @@ def split(drawn: Sequence[Row], labelled: bool, calibration: Sequence[Row] | Non
     if calibration is not None:
         return Data(evaluation=drawn, calibration=calibration, labelled=labelled)
     if len(drawn) < 2:
-        raise InvalidData("evaluate= yields one row only; give more, or calibrate= as well")
+        raise InvalidData(f"{what} yields one row only; give more, or calibrate= as well")
     aside = set(np.random.default_rng(_SEED).permutation(len(drawn))[: max(1, len(drawn) // 4)])
     return Data(
         evaluation=[row for place, row in enumerate(drawn) if place not in aside],

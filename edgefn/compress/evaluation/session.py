@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from edgefn.compress.children.runs_file import write_runs
-from edgefn.compress.children.user_code import References, guilty_line
+from edgefn.compress.children.user_code import References, guilty_line, spell
 from edgefn.compress.errors import InvalidData
 from edgefn.compress.evaluation.answers import decided, matches
 from edgefn.compress.evaluation.calls import Answer, Calls
 from edgefn.compress.evaluation.classes import classes_of
 from edgefn.compress.evaluation.messages import Capture, CapturedRuns, Draw, Drawn, Evaluate
-from edgefn.compress.evaluation.noise import snr_db
+from edgefn.compress.evaluation.noise import is_never_finite, snr_db
 from edgefn.compress.evaluation.result import Evaluation
 from edgefn.compress.evaluation.rows import Data, Row, draw, split
 from edgefn.compress.evaluation.tape import Tape, TapedModel
@@ -58,7 +58,14 @@ class Session:
         module = import_file(Path(asked.file))
         self._servable: Servable = getattr(module, asked.attribute)
         references = References(module, Path(asked.file))
-        metric = asked.options.metric
+        options = asked.options
+        metric = options.metric
+        self._evaluated_on = (
+            spell("--data", asked.data) if asked.data else spell("evaluate", options.evaluate)
+        )
+        self._calibrated_on = (
+            spell("calibrate", options.calibrate) if options.calibrate else self._evaluated_on
+        )
         self._metric = references.find(metric, "metric") if metric else None
         self._data = self._draw(asked, references)
         self._given: _Observed | None = None
@@ -77,9 +84,11 @@ class Session:
 
         Raises:
             EvaluationFailed: The function fails on a row.
+            InvalidData: It refuses all rows, or a model makes nothing of them.
         """
         models = self._load({}, keep_inputs=True)
-        self._run(models, self._data.calibration, at_once=1)
+        answers = self._run(models, self._data.calibration, at_once=1)
+        _check_use(answers, models, self._calibrated_on)
         for parameter, model in models.items():
             write_runs(Path(asked.folder, f"{parameter}.npz"), _runs(model))
         counts = {name: sum(map(len, model.tape.steps)) for name, model in models.items()}
@@ -152,9 +161,7 @@ class Session:
 
     def _check(self, given: _Observed) -> None:
         """Refuses data on which even the models as given do nothing right: they are mistaken."""
-        refused = next((answer.refused for answer in given.answers if answer.refused), "")
-        if all(answer.refused for answer in given.answers):
-            raise InvalidData(f"the function refuses every row of evaluate=: {refused}")
+        _check_use(given.answers, given.models, self._evaluated_on)
         if given.scores is None or any(given.scores):
             return
         answer = next(answer for answer in given.answers if not answer.refused)
@@ -183,30 +190,34 @@ class Session:
         if options.calibrate:
             found, _ = self._rows("calibrate", options.calibrate, asked.rows, references)
             calibration = found
-        source = asked.data or options.evaluate
         drawn, labelled = self._rows(
-            "data" if asked.data else "evaluate", source, asked.rows, references
+            "--data" if asked.data else "evaluate",
+            asked.data or options.evaluate,
+            asked.rows,
+            references,
         )
         if self._metric is not None and not labelled:
-            raise InvalidData(f"metric= compares answers with labels, but {source} yields none")
-        return split(drawn, labelled, calibration)
+            raise InvalidData(
+                f"metric= compares answers with labels, but {self._evaluated_on} yields none"
+            )
+        return split(drawn, labelled, calibration, self._evaluated_on)
 
     def _rows(
         self, option: str, reference: str, limit: int, references: References
     ) -> tuple[list[Row], bool]:
-        yields = references.find(reference, option)
+        yields, what = references.find(reference, option), spell(option, reference)
         try:
             items: Iterable[Any] = iter(yields())
             return draw(
                 items,
                 limit,
-                f"{option}={reference!r}",
+                what,
                 lambda done: self._on_share(done / limit),
             )
         except InvalidData:
             raise
         except Exception as error:
-            raise self._users(f"{option}={reference!r}", error) from error
+            raise self._users(what, error) from error
 
     def _users(self, what: str, error: Exception) -> InvalidData:
         line = guilty_line(error, self._folder)
@@ -214,6 +225,19 @@ class Session:
             f"{what} raises {describe(error)}" + (f" ({line})" if line else ""),
             traceback=traceback_of(error, str(self._folder)),
         )
+
+
+def _check_use(answers: Sequence[Answer], models: Models, rows: str) -> None:
+    """Refuses rows that the function, or a model as given, makes nothing of."""
+    if all(answer.refused for answer in answers):
+        raise InvalidData(f"the function refuses every row of {rows}: {answers[0].refused}")
+    for parameter, model in models.items():
+        if is_never_finite(model.tape.outputs()):
+            raise InvalidData(
+                f"the model as given ({parameter}=) answers no row of {rows} with a finite number: "
+                "all its outputs are NaN or infinite, so that no variant can be compared with it; "
+                "mend the model, or give rows like those that it was trained on"
+            )
 
 
 def _runs(model: TapedModel) -> Iterator[tuple[dict[str, Array], list[Array]]]:

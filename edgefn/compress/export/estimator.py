@@ -7,6 +7,7 @@ import numpy as np
 
 from edgefn.compress.errors import ExportFailed
 from edgefn.compress.graphs import onnx_model
+from edgefn.compress.graphs.scaler import without_scalers
 from edgefn.compress.recipe import RecipeFailed
 from edgefn.compress.tools import calling
 
@@ -40,6 +41,7 @@ def export(model: Any, examples: Sequence[Array]) -> bytes:
             exported = skl2onnx.to_onnx(
                 model, _float32(examples[0][:1]), options=options, target_opset=_OPSETS
             )
+            without_scalers(exported)
             return onnx_model.save(exported)
     except RecipeFailed as error:
         raise ExportFailed(

@@ -1,5 +1,11 @@
 """Exports a model that a file's callable returns, in a process of its own."""
 
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,17 +27,37 @@ def export_model(file: Path, model: str, examples: str, result: Path) -> None:
         result: Where to.
 
     Raises:
-        ExportFailed: A callable fails, or what it returns cannot be exported.
+        ExportFailed: A callable fails, what it returns cannot be exported, or the file cannot be
+            written.
     """
-    child: ChildProcess[Exported] = ChildProcess("edgefn.compress.export.child", Exported)
+    with _writing(result):  # what can be known is known before a long export
+        result.parent.mkdir(parents=True, exist_ok=True)
+        if result.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with tempfile.TemporaryDirectory(prefix="edgefn-") as folder:
+        made = Path(folder, "made.onnx")
+        asked = Export(file=str(file.resolve()), model=model, examples=examples, result=str(made))
+        _exported(file, asked, Path(folder))
+        with _writing(result):
+            shutil.copyfile(made, result)
+
+
+@contextmanager
+def _writing(result: Path) -> Iterator[None]:
     try:
-        child.send(
-            Export(file=str(file.resolve()), model=model, examples=examples, result=str(result))
-        )
+        yield
+    except OSError as error:
+        raise ExportFailed(f"{result} cannot be written: {error.strerror}") from error
+
+
+def _exported(file: Path, asked: Export, work: Path) -> None:
+    child: ChildProcess[Exported] = ChildProcess("edgefn.compress.export.child", Exported, work)
+    try:
+        child.send(asked)
         found = child.receive(_TIMEOUT_S)
         log = child.log()
     except (ChildDied, ChildSilent) as error:
-        raise ExportFailed(f"{file}: exporting {model}: {error}", log=child.log()) from error
+        raise ExportFailed(f"{file}: exporting {asked.model}: {error}", log=child.log()) from error
     finally:
         child.close()
     if found.failure:

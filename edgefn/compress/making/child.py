@@ -14,7 +14,7 @@ from edgefn.bundle.user_code import enter
 from edgefn.compress.children.runs_file import read_runs
 from edgefn.compress.children.serving import Say, serve
 from edgefn.compress.children.share import teller
-from edgefn.compress.children.user_code import References
+from edgefn.compress.children.user_code import References, guilty_line
 from edgefn.compress.making.messages import Finished, Make
 from edgefn.compress.progress import OnShare
 from edgefn.compress.recipe import Material, Recipe, RecipeFailed, Source, by_name
@@ -45,12 +45,23 @@ def make(asked: Make, on_progress: OnShare) -> Finished:
         )
         Path(asked.result).write_bytes(recipe.make(source, material))
     except RecipeFailed as error:
-        return Finished(error.message, is_final=True)
+        told = _blaming(asked, error, error.message)
+        return Finished(told, is_final=told == error.message)
     except EdgefnError as error:
-        return Finished(error.message)
+        return Finished(_blaming(asked, error, error.message))
     except Exception as error:  # the request's boundary: a recipe that fails is one variant less
-        return Finished(f"the recipe fails: {describe(error)}")
+        return Finished(_blaming(asked, error, f"the recipe fails: {describe(error)}"))
     return Finished()
+
+
+def _blaming(asked: Make, error: Exception, message: str) -> str:
+    """Returns a message that puts the blame on the student if its code raised."""
+    cause = error.__cause__ or error
+    line = guilty_line(cause, Path(asked.file).parent) if asked.student else ""
+    if not line:
+        return message
+    told = message if message.startswith("student=") else f"student= raises {describe(cause)}"
+    return f"{told} ({line})"
 
 
 @functools.cache  # recipes remember what others build on: a conversion, a network just trained

@@ -105,7 +105,7 @@ class Maker:
         """Has the process make one model; a recipe that kills it has failed."""
         asked = self._asked(recipe, parameter)
         if self._process is None:
-            self._process = ChildProcess("edgefn.compress.making.child", Finished)
+            self._process = ChildProcess("edgefn.compress.making.child", Finished, self.work)
         self._process.send(asked)
         try:
             heard = self._process.receive(_SILENT_S, on_share)

@@ -3,20 +3,24 @@
 Inputs are enough. Where the calibration rows have labels, being right counts as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from edgefn.compress.errors import InvalidData
 from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Format, Material, RecipeFailed, Source
 from edgefn.compress.recipes.pruning import FEWEST_ROWS
 from edgefn.compress.recipes.runs import Runs, single_runs
 from edgefn.compress.tools import calling, missing_extra, versions
+from edgefn.errors import EdgefnError
 from edgefn_runtime.backends import load_model
 from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.model import Model
+from edgefn_runtime.tracebacks import describe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +78,7 @@ class Distilled:
         """Returns the trained student, with the names of the given model's inputs and outputs.
 
         Raises:
+            InvalidData: The student raises.
             RecipeFailed: There are too few rows, or the student does not fit the model.
         """
         from edgefn.compress.training.distil import Training, distil
@@ -87,15 +92,28 @@ class Distilled:
         if len(runs) < FEWEST_ROWS:
             raise RecipeFailed(f"{len(runs)} rows are too few to train on; give {FEWEST_ROWS}")
         inputs = tensors([array[:, 0] for array in runs.inputs.values()])
-        with calling("PyTorch"):
+        with _blaming_the_student():
             student = _new(self.student, material.seed)
             _fits(student, inputs, runs)
+        with calling("PyTorch"):
             distil(
                 _Teacher(given), student, inputs, _labels(material, runs),
                 training=Training(steps=_STEPS, seed=material.seed),
                 on_progress=lambda share: material.on_progress(_TRAINED_SHARE * share),
             )  # fmt: skip
         return _exported(student, runs)
+
+
+@contextmanager
+def _blaming_the_student() -> Iterator[None]:
+    """Keeps the given model out of what is said of the developer's own code."""
+    try:
+        yield
+    except EdgefnError:
+        raise
+    except Exception as error:  # the developer's code raises anything
+        told = " ".join(describe(error).split())
+        raise InvalidData(f"student= raises {told}") from error
 
 
 def _labels(material: Material, runs: Runs) -> "Tensor | None":
@@ -146,7 +164,6 @@ def _fits(student: Any, inputs: "Sequence[Tensor]", runs: Runs) -> None:
 
 def _exported(student: Any, runs: Runs) -> bytes:
     from edgefn.compress.export.to_onnx import to_onnx
-    from edgefn.errors import EdgefnError
 
     try:
         data = to_onnx(student, [array[:2, 0] for array in runs.inputs.values()])

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgefn.compress.graphs import onnx_model
 from edgefn.compress.graphs.compact import compact
+from edgefn.compress.graphs.scaler import without_scalers
 from edgefn.compress.graphs.simplify import simplified
 from edgefn.compress.recipe import Material, RecipeFailed, Row
 from edgefn.compress.recipes.onnx_recipe import OnnxRecipe
@@ -20,6 +21,7 @@ class Fp32(OnnxRecipe):
 
     name = "onnx-fp32"
     summary = "simplified, in 32-bit floats; the answers are the same"
+    revision = 2
     tools = ("numpy", "onnx", "onnxruntime", "onnxslim")
 
     def unsuited(self, model: "onnx.ModelProto") -> str:
@@ -28,6 +30,7 @@ class Fp32(OnnxRecipe):
 
     def change(self, model: "onnx.ModelProto", material: Material) -> "onnx.ModelProto":
         """Returns the model simplified; or only stripped, if the simplified one is larger."""
+        without_scalers(model)
         simple = simplified(model)
         compact(simple, rename=False)
         compact(model, rename=False)

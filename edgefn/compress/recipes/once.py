@@ -64,7 +64,7 @@ class Once:
             self._results[key] = self._result(source, material)
         result = self._results[key]
         if isinstance(result, RecipeFailed):
-            raise RecipeFailed(result.message)
+            raise RecipeFailed(result.message) from result.__cause__
         material.on_progress(1.0)
         return result
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefn.bundle import build as building
+from edgefn.bundle import reading
 from edgefn.bundle.build import build
 from edgefn.bundle.gather import BuildFailed
 from edgefn_runtime.manifest import decode_manifest
@@ -160,7 +160,7 @@ def test_an_import_that_never_ends_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process is killed, and the message says where slow work belongs."""
-    monkeypatch.setattr(building, "DESCRIBE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(reading, "TIMEOUT_S", 0.5)
     write(tmp_path, "function.py", "import time\ntime.sleep(3600)")
     assert "takes more than 0.5 s" in failure(tmp_path).message
 

@@ -22,6 +22,7 @@ from edgefn.bundle.record import read_record
 from edgefn.compress.build_variants import build_variants
 from edgefn.compress.cache import Cache
 from edgefn.compress.device.profile import Device, Goal
+from edgefn.compress.errors import InvalidData
 from edgefn.compress.task import Means, Wishes
 from edgefn.errors import ConfigError
 
@@ -308,3 +309,17 @@ def test_a_variant_that_nothing_makes_is_a_mistake_of_usage(tmp_path: Path) -> N
     folder = write_function(tmp_path / "fn")
     with pytest.raises(ConfigError, match="onnx-int3"):
         build_variants(f"{folder}::good", Wishes(only=("onnx-int3",)), means(tmp_path))
+
+
+def test_a_student_that_is_not_there_is_told_first(tmp_path: Path) -> None:
+    """Before a row is drawn or a variant is made."""
+    folder = write_function(tmp_path / "fn")
+    text = FUNCTION.replace(
+        'evaluate="data.py:rows"', 'evaluate="data.py:rows", student="data.py:no"'
+    )
+    assert text != FUNCTION
+    (folder / "function.py").write_text(text)
+    given = means(tmp_path)
+    with pytest.raises(InvalidData, match="student='data.py:no': data.py has no 'no'"):
+        build_variants(f"{folder}::good", Wishes(), given)
+    assert isinstance(given.progress, Silent) and given.progress.steps == []

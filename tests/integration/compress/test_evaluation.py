@@ -50,6 +50,13 @@ DATA = """
         yield from samples()
         yield {"x": np.float32([1000, 0])}, {"side": "right"}
 
+    def all_too_large():
+        for number in range(8):
+            yield {"x": np.float32([1000, number])}
+
+    def one():
+        yield {"x": np.float32([1, 1])}
+
     def half(answer, label):
         return 0.5 if answer.side == label["side"] else 0.0
 
@@ -210,6 +217,53 @@ def test_mistaken_data_are_the_developers(folder, samples, message):
     with pytest.raises(InvalidData, match=message), evaluator:
         evaluator.given()
     assert evaluator.pid is None
+
+
+@pytest.mark.parametrize(
+    ("more", "rows"),
+    [
+        ({"samples": "all_too_large"}, "evaluate='data.py:all_too_large'"),
+        ({"calibrate": "data.py:all_too_large"}, "calibrate='data.py:all_too_large'"),
+        ({"data": "data.py:all_too_large"}, "--data data.py:all_too_large"),
+    ],
+)
+def test_rows_that_are_all_refused_are_refused_at_once(folder, monkeypatch, more, rows):
+    """Before variants are made of them, by the name of what gave them."""
+    monkeypatch.chdir(folder.path)
+    message = f"refuses every row of {rows}: too large"
+    with folder.evaluator(**more) as evaluator, pytest.raises(InvalidData, match=message):
+        evaluator.capture()
+
+
+def test_what_the_command_line_gave_is_named_as_there(folder, monkeypatch):
+    """And not as the option of the declaration whose place it takes."""
+    monkeypatch.chdir(folder.path)
+    message = "^--data data.py:one yields one row only"
+    with pytest.raises(InvalidData, match=message), folder.evaluator(data="data.py:one"):
+        pass
+
+
+def test_a_model_that_gives_no_number_is_no_standard(folder):
+    """Neither for calibration nor for evaluation, whatever the answers look like."""
+    (folder.path / "m.onnx").write_bytes(weighing(math.nan, 1))
+    message = (
+        r"the model as given \(model=\) answers no row of evaluate='data.py:samples' with a fin"
+    )
+    with folder.evaluator() as evaluator:
+        with pytest.raises(InvalidData, match=message):
+            evaluator.capture()
+        with pytest.raises(InvalidData, match=message):
+            evaluator.given()
+
+
+def test_what_a_killed_process_leaves_lies_in_the_folder_of_the_build(folder, tmp_path):
+    """Which the build removes."""
+    writes = "import tempfile; open(tempfile.mkstemp(suffix='.left')[1], 'w')"
+    folder.write("data.py", DATA.replace("os._exit(3)", f"{writes}; os._exit(3)"))
+    (tmp_path / "work").mkdir()
+    with pytest.raises(InvalidData), folder.evaluator("exits", work=tmp_path / "work"):
+        pass
+    assert len(list((tmp_path / "work").glob("*.left"))) == 1
 
 
 def test_data_that_hang_are_given_up(folder):

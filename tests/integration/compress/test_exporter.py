@@ -42,6 +42,16 @@ def test_a_fitted_estimator_becomes_a_model_that_answers_the_same(source: Path) 
     assert np.ravel(model.run([rows])[0]) == pytest.approx(rows.sum(axis=1), rel=1e-4)
 
 
+def test_a_file_that_cannot_be_written_is_told_in_a_sentence(source: Path) -> None:
+    """Before anything is exported, and without a traceback: it is nobody's code that is wrong."""
+    (source.parent / "taken").mkdir()
+    with pytest.raises(ExportFailed, match="taken cannot be written: Is a directory") as caught:
+        export_model(source, "line", "example_inputs", source.parent / "taken")
+    assert not caught.value.detail
+    with pytest.raises(ExportFailed, match="out.onnx cannot be written: File exists"):
+        export_model(source, "line", "example_inputs", source / "out.onnx")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("unready", "OSError: no such weights"), ("missing", "has no 'missing'")]
 )

@@ -2,9 +2,11 @@
 
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edgefn.compress.device.machine import isa_of, measured_score, this_device
 from edgefn.compress.device.profile import Device, Goal, load_device, to_toml
@@ -36,6 +38,10 @@ def test_a_profile_is_read_as_it_was_printed(tmp_path: Path) -> None:
         (("cores = 4", "cores = 0"), "cores"),
         (("cores = 4", "cpus = 4"), "cpus"),
         (("score = 100.0", "score = -1"), "score"),
+        (("score = 100.0", "score = nan"), "score"),
+        (("score = 100.0", "score = inf"), "score"),
+        (("score = 100.0", "score = 1e-9"), "score"),
+        (('name = "board"', r'name = "board\n"'), "name"),
         (('name = "board"', 'name = "../board"'), "name"),
         (("memory_bytes = 1073741824", ""), "memory_bytes"),
         (("cores = 4", "cores = "), "line 2"),
@@ -83,6 +89,23 @@ def test_latencies_are_scaled_to_another_device_only() -> None:
     predicted = Goal(device=BOARD, here=here)
     assert predicted.is_predicted
     assert predicted.latencies(measured) == (Latency(batch=1, p50_s=1.0, p95_s=2.0),)
+
+
+@pytest.mark.parametrize(
+    ("change", "predicted"),
+    [
+        ({"cores": 8}, True),
+        ({"isa": ("asimd",)}, True),
+        ({"backends": {"litert": "2.4.0"}}, True),
+        ({"isa": ("asimddp", "asimd"), "score": 103.0}, False),
+    ],
+)
+def test_a_name_alone_does_not_make_two_machines_one(
+    change: dict[str, Any], predicted: bool
+) -> None:
+    """What decides their speed has to agree; a score is never quite the same twice."""
+    goal = Goal(device=BOARD, here=replace(BOARD, **change))
+    assert goal.is_predicted is predicted
 
 
 def test_instruction_sets_are_those_of_the_first_core() -> None:

@@ -25,6 +25,7 @@ def test_a_classifier(names):
     found = onnx_model.answers(data, {"X": ROWS})
     assert (found[0] == fitted.predict(ROWS)).all()
     assert np.abs(found[1] - fitted.predict_proba(ROWS)).max() < 1e-5
+    assert "Scaler" not in onnx_model.op_counts(onnx_model.load(data))
 
 
 @pytest.mark.parametrize(

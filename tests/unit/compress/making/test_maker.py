@@ -42,7 +42,8 @@ class FakeMaker:
     script: list[Finished | float | Exception]
     started = 0
 
-    def __init__(self, module: str, kind: object) -> None:
+    def __init__(self, module: str, kind: object, work: Path) -> None:
+        assert work.is_dir()
         FakeMaker.started += 1
         self._asked: list[Make] = []
 

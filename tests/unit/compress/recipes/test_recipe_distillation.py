@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from edgefn.compress.errors import InvalidData
 from edgefn.compress.graphs import onnx_model
 from edgefn.compress.recipe import Material, RecipeFailed
 from edgefn.compress.recipes import distillation
@@ -63,12 +64,24 @@ def test_labels_count_where_each_run_has_one(make, monkeypatch, labels, handed_o
     [
         (lambda: torch.nn.Linear(64, 5), r"outputs is \[\[5\]\], of the model's \[\[4\]\]"),
         (lambda: "net", "has to return a torch.nn.Module, not a str"),
-        (lambda: torch.nn.Linear(3, 4), "PyTorch fails on this model: RuntimeError"),
     ],
 )
 def test_a_student_that_does_not_fit_is_refused(make, student, said):
     """Before it is trained, with what is wrong."""
     with pytest.raises(RecipeFailed, match=said):
+        Distilled(student).make(make.source(make.mlp()), Material(rows=rows(32), outputs=[]))
+
+
+@pytest.mark.parametrize(
+    ("student", "said"),
+    [
+        (lambda: torch.nn.Linear(3, 4), r"^student= raises RuntimeError: mat1 and mat2"),
+        (lambda: int("four"), r"^student= raises ValueError: invalid literal for int\(\)"),
+    ],
+)
+def test_a_student_that_raises_is_to_blame_itself(make, student, said):
+    """And not the model that it was to learn from."""
+    with pytest.raises(InvalidData, match=said):
         Distilled(student).make(make.source(make.mlp()), Material(rows=rows(32), outputs=[]))
 
 
