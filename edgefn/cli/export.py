@@ -38,7 +38,6 @@ def command(
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="SOURCE")
     examples = data.rpartition(":")[2]
-    out.parent.mkdir(parents=True, exist_ok=True)
     with output.spinner(f"export {attribute}"):
         export_model(file, attribute, examples, out.resolve())
     output.out.print(output.plain(f"{out}: {size(out.stat().st_size)}"))

@@ -101,7 +101,6 @@ class _Build:
             rows=self._wishes.rows,
             data=self._wishes.data,
             on_share=on_share,
-            work=self._means.work,
         )
 
     def _make(self, materials: Mapping[str, Material], data_digest: str) -> None:

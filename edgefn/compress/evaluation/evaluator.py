@@ -59,7 +59,6 @@ class Evaluator:
             the place of `options.evaluate`.
         on_share: Called with the share of the drawing that is done.
         silence: When it counts as hanging.
-        work: Gets the temporary files of its process, if given.
 
     Raises:
         InvalidData: On entering: the data, or the code that yields them, are not as they must be.
@@ -76,7 +75,6 @@ class Evaluator:
         data: str = "",
         on_share: OnShare = _to_nobody,
         silence: Silence | None = None,
-        work: Path | None = None,
     ) -> None:
         name, separator, attribute_of_data = data.rpartition(":")
         data = f"{Path(name).resolve()}{separator}{attribute_of_data}" if data else ""
@@ -86,7 +84,6 @@ class Evaluator:
         self._spec = spec
         self._on_share = on_share
         self._silence = silence or Silence()
-        self._work = work
         self._process: ChildProcess[FromEvaluator] | None = None
         self._drawn: Drawn | None = None
         self._given: Evaluation | None = None
@@ -194,7 +191,7 @@ class Evaluator:
 
     def _start(self, on_share: OnShare) -> None:
         """Starts a process and has it draw the rows, which must be the same ones each time."""
-        self._process = ChildProcess("edgefn.compress.evaluation.child", FromEvaluator, self._work)
+        self._process = ChildProcess("edgefn.compress.evaluation.child", FromEvaluator)
         drawn = self._exchange(self._process, self._asked, on_share)
         assert isinstance(drawn, Drawn)
         if self._drawn is not None and drawn.digest != self._drawn.digest:
