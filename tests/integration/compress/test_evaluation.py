@@ -256,16 +256,6 @@ def test_a_model_that_gives_no_number_is_no_standard(folder):
             evaluator.given()
 
 
-def test_what_a_killed_process_leaves_lies_in_the_folder_of_the_build(folder, tmp_path):
-    """Which the build removes."""
-    writes = "import tempfile; open(tempfile.mkstemp(suffix='.left')[1], 'w')"
-    folder.write("data.py", DATA.replace("os._exit(3)", f"{writes}; os._exit(3)"))
-    (tmp_path / "work").mkdir()
-    with pytest.raises(InvalidData), folder.evaluator("exits", work=tmp_path / "work"):
-        pass
-    assert len(list((tmp_path / "work").glob("*.left"))) == 1
-
-
 def test_data_that_hang_are_given_up(folder):
     """After a time without a row."""
     evaluator = folder.evaluator("hangs", silence=Silence(drawing_s=1.0))
