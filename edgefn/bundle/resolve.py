@@ -1,8 +1,10 @@
 """Resolves requirements to exact versions, by uv or pip, within what edgefn itself needs."""
 
+import hashlib
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from packaging.requirements import Requirement
@@ -17,6 +19,7 @@ class _Archive(msgspec.Struct):
 
 
 class _Download(msgspec.Struct):
+    url: str = ""
     archive_info: _Archive | None = None
 
 
@@ -107,6 +110,16 @@ def _with_pip(requirements: tuple[str, ...], constraints: Path) -> tuple[Locked,
 def _locked(found: _Found) -> Locked:
     archive = found.download_info.archive_info
     name, version = canonicalize_name(found.metadata.name), found.metadata.version
-    if archive is None or "sha256" not in archive.hashes:
+    sha256 = (archive.hashes.get("sha256") if archive else None) or _of_file(found.download_info)
+    if sha256 is None:
         raise InvalidLock(f"the index has no SHA-256 of {name} {version}; use one that has")
-    return Locked(name=name, version=version, hashes=(archive.hashes["sha256"],))
+    return Locked(name=name, version=version, hashes=(sha256,))
+
+
+def _of_file(download: _Download) -> str | None:
+    """Returns the digest of a wheel in a local folder, which older pips leave out."""
+    parts = urlsplit(download.url)
+    if parts.scheme != "file":
+        return None
+    with open(unquote(parts.path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,7 +31,7 @@ def test_each_sample_is_answered_with_its_label(url: str, sample: Path) -> None:
     label = answer.value["word"] if "word" in answer.value else answer.value["label"]
     assert label == truth
     assert answer.sla == "met"
-    assert answer.variant == "onnx"
+    assert answer.variant.startswith(("onnx-", "litert-"))  # one that was built and measured
 
 
 def test_there_are_samples_of_each(url: str) -> None:

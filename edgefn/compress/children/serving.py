@@ -1,5 +1,6 @@
 """The inside of a build's child process: messages come over a socket, answers go back."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -29,7 +30,15 @@ def serve(kind: Any, answering: Callable[[Say], Callable[[Any], None]]) -> NoRet
     die_with(os.getppid())
     build = socket.socket(fileno=int(sys.argv[1]))
     build.set_inheritable(False)  # the user's code may start processes
-    answer = answering(lambda message: build.sendall(pack(message)))
+
+    def say(message: msgspec.Struct) -> None:
+        # First what the user's code has printed: the build may end this process at the message.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # whatever that code has put there
+                stream.flush()
+        build.sendall(pack(message))
+
+    answer = answering(say)
     reader = MessageReader(kind)
     while data := build.recv(_READ_BYTES):
         for message in reader.feed(data):
