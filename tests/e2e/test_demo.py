@@ -14,5 +14,5 @@ def test_the_demo_ends_by_itself_and_shows_answers() -> None:
         capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
-    for expected in ("diagnosis", "monitoring", "voice", "malignant", "compute ms", "lit"):
+    for expected in ("diagnosis", "monitoring", "voice", "malignant", "compute ms", "litert-"):
         assert expected in result.stdout
