@@ -7,7 +7,9 @@ import msgspec
 
 from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.gateway.control import ReplicaRoute
-from edgefn.routing.variants import Choice
+from edgefn.routing.choice import Choice
+from edgefn.routing.decisions import Send
+from edgefn.routing.table import USUAL_PRIORITY
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
 
 # A call is answered at the latest this long after its deadline; later than that, a result is worth
@@ -36,6 +38,10 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
         head: Msgpack of a `wire.CallHead`, or empty.
         answered: Becomes the reply, or the error that is answered instead.
         body: The caller's bytes.
+        priority: From 0 to 9.
+        hops: How often it was forwarded before it came here.
+        idempotent: Whether its caller says that it may run twice.
+        send: Where the router sent it last, or None.
         replica: What it was last sent to, or None.
         id: Its id on the connection to that replica.
         sent_s: When it was sent there.
@@ -56,12 +62,21 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     answered: asyncio.Future[Reply]
     choice: Choice | None = None
     body: bytes = b""
+    priority: int = USUAL_PRIORITY
+    hops: int = 0
+    idempotent: bool = False
+    send: Send | None = None
     replica: ReplicaRoute | None = None
     id: int = 0
     sent_s: float = 0.0
     waited_s: float = 0.0
     miss: str = "refused"
     tick: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its body."""
+        return len(self.body)
 
     def frame(self, now_s: float) -> bytes:
         """Returns the frame that sends it, with the budget that is left."""

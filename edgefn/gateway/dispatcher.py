@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,12 +26,11 @@ from edgefn.routing.events import (
     Abandoned,
     Answered,
     Connected,
-    Deployment,
     Disconnected,
     TableChanged,
 )
 from edgefn.routing.router import Router
-from edgefn.routing.variants import DeployedVariant
+from edgefn.routing.table import DeployedEndpoint, DeployedVariant, Deployment
 from edgefn_runtime.wire import Reply
 
 _LOG = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Dispatcher:
             EdgefnError: It was refused.
         """
         now_s = time.monotonic()
-        self._carry_out(now_s, call, self._router.decide(now_s, call))
+        self._carry_out(now_s, call, self._router.decide(now_s, call, random.random))
 
     def give_up(self, call: PendingCall) -> None:
         """Answers a call whose time is up."""
@@ -166,14 +166,15 @@ class Dispatcher:
         replica = link.route.replica
         if self._silent:
             self._silent.pop(replica, None)
-        answered = Answered(
-            replica,
-            reply.service_us * 1e-6,
-            reply.backlog_us * 1e-6,
-            reply.batch,
-            abandoned=call is None,
-        )
-        self._router.observe(time.monotonic(), answered)
+        if call is not None and call.send is not None:
+            answered = Answered(
+                call.send,
+                reply.queue_us * 1e-6,
+                reply.service_us * 1e-6,
+                reply.backlog_us * 1e-6,
+                reply.batch,
+            )
+            self._router.observe(time.monotonic(), answered)
         if call is not None and not call.answered.done():
             call.answered.set_result(reply)
 
@@ -194,7 +195,8 @@ class Dispatcher:
         call.miss = "compute" if link.oldest() is call else "queue"
         link.forget(call)
         replica = link.route.replica
-        self._router.observe(now_s, Abandoned(replica, overdue_s))
+        if call.send is not None:
+            self._router.observe(now_s, Abandoned(call.send, overdue_s > 0.0))
         if overdue_s:
             silent = self._silent[replica] = self._silent.get(replica, 0) + 1
             if silent == _SILENT_CALLS:
@@ -210,6 +212,7 @@ class Dispatcher:
 
     def _carry_out(self, now_s: float, call: PendingCall, decision: Decision) -> None:
         if isinstance(decision, Send):
+            call.send = decision
             self._links[decision.endpoint].send(call, now_s)
         elif isinstance(decision, Wait):
             function = self.functions[call.function]
@@ -230,7 +233,7 @@ class Dispatcher:
         """Decides again on the calls that wait: there may be a replica now, or never."""
         now_s = time.monotonic()
         for call in tuple(function.waiting):
-            decision = self._router.decide(now_s, call)
+            decision = self._router.decide(now_s, call, random.random)
             if variant := _still_needed(decision):  # it has begun to wait, and goes on
                 function.wait(call, variant)
                 self._wake(function, variant, now_s)
@@ -291,7 +294,9 @@ def _deployed(route: FunctionRoute, one: VariantRoute) -> DeployedVariant:
     name = one.variant.name
     return DeployedVariant(
         name=name,
-        endpoints=tuple(r.replica for r in route.replicas if r.variant == name),
+        endpoints=tuple(
+            DeployedEndpoint(name=r.replica) for r in route.replicas if r.variant == name
+        ),
         accuracy=one.variant.accuracy,
         unavailable=one.reason if one.state == "unavailable" else "",
         quarantined=one.reason if one.state == "quarantined" else "",

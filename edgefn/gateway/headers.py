@@ -9,7 +9,7 @@ from multidict import istr
 
 from edgefn.errors import InvalidInput
 from edgefn.gateway.errors import UnsupportedMediaType
-from edgefn.routing.variants import Choice
+from edgefn.routing.choice import Choice
 from edgefn_runtime.manifest import FunctionSchema
 from edgefn_runtime.wire import Content
 

@@ -12,8 +12,6 @@ not make the router refuse for ever what it would have to send to learn better.
 
 from typing import Final
 
-from edgefn.routing.decisions import Send
-
 HALF_LIFE_S: Final = 1.0
 _RISE: Final = 0.2  # weight of a slower sample: one outlier must not refuse the next calls
 _MAX_RISE: Final = 4.0  # and it counts for at most so many times what was expected
@@ -45,7 +43,6 @@ class Endpoint:
 
     Attributes:
         name: Its id.
-        send: The decision for it, made once.
         outstanding: Calls that were sent and are not answered.
     """
 
@@ -60,12 +57,10 @@ class Endpoint:
         "_siblings",
         "name",
         "outstanding",
-        "send",
     )
 
     def __init__(self, name: str, siblings: ServiceTime, now_s: float) -> None:
         self.name = name
-        self.send = Send(endpoint=name)
         self.outstanding = 0
         self._own = ServiceTime()
         self._siblings = siblings  # what it is taken for until it has answered

@@ -21,18 +21,20 @@ from edgefn.errors import (
     QueueFull,
     VariantUnavailable,
 )
-from edgefn.routing.decisions import Decision, Demand, Refuse, Wait
+from edgefn.routing.choice import Choice, choose
+from edgefn.routing.decisions import Decision, Demand, Refuse, Rng, Send, Wait
 from edgefn.routing.endpoint import Endpoint, ServiceTime
 from edgefn.routing.events import (
     Abandoned,
     Answered,
     Connected,
-    Deployment,
     Disconnected,
     Event,
+    Failed,
     TableChanged,
 )
-from edgefn.routing.variants import Choice, DeployedVariant, choose
+from edgefn.routing.explanation import Candidate, Explanation
+from edgefn.routing.table import HERE, DeployedVariant, Deployment
 
 CLEAR_MARGIN: Final = 1.25
 HOPELESS_START: Final = 2.0
@@ -55,7 +57,7 @@ class _Variant:
         self.wait = Wait(variant=deployed.name)
 
     def add(self, endpoint: Endpoint) -> None:
-        order = self.deployed.endpoints
+        order = [one.name for one in self.deployed.endpoints]
         self.endpoints.append(endpoint)
         self.endpoints.sort(key=lambda one: order.index(one.name))
 
@@ -100,7 +102,7 @@ class Router:
         self._variants_of: dict[str, _Variant] = {}  # by endpoint, connected or not
         self._endpoints: dict[str, Endpoint] = {}
 
-    def decide(self, now_s: float, call: Demand) -> Decision:
+    def decide(self, now_s: float, call: Demand, rng: Rng) -> Decision:
         """Returns what to do with a call. A `Send` is counted as work of its endpoint at once."""
         function = self._functions.get(call.function)
         if function is None:
@@ -134,20 +136,53 @@ class Router:
         if least_s > budget_s * CLEAR_MARGIN:
             return Refuse(error=_unattainable(call.function, least_s, budget_s))
         best.assign()
-        return best.send
+        return _sent(now_s, call, variant.deployed.name, best, least_s)
+
+    def hedge(self, now_s: float, call: Demand, first: Send, rng: Rng) -> Send | None:
+        """Returns where a call that is not answered yet should go as well, if anywhere."""
+        return None
+
+    def retry(self, now_s: float, call: Demand, lost: Send, rng: Rng) -> Send | None:
+        """Returns where a call that was lost should go instead, if anywhere."""
+        return None
+
+    def escalate(self, now_s: float, call: Demand, doubtful: Send, rng: Rng) -> Send | None:
+        """Returns the better variant that a call with a doubtful answer should go to, if any."""
+        return None
+
+    def explain(self, now_s: float, call: Demand) -> Explanation:
+        """Returns what would be decided about a call, and why; nothing is counted."""
+        function = self._functions[call.function]
+        candidates = [
+            Candidate(endpoint=one.name, variant=variant.deployed.name, place=HERE, tier="")
+            for variant in function.variants.values()
+            for one in variant.endpoints
+        ]
+        return Explanation(
+            function=call.function,
+            objective=function.deployment.objective,
+            budget_ms=None if call.deadline_s is None else (call.deadline_s - now_s) * 1000,
+            decision="",
+            candidates=tuple(candidates),
+        )
 
     def observe(self, now_s: float, event: Event) -> None:
         """Takes note of what happened. Events of endpoints that are gone are ignored."""
         if type(event) is Answered:
-            endpoint = self._endpoints.get(event.endpoint)
+            endpoint = self._endpoints.get(event.send.endpoint)
             if endpoint is not None:
                 if not event.abandoned:
                     endpoint.leave(now_s)
                 endpoint.report(now_s, event.service_s, event.backlog_s, event.batch)
         elif isinstance(event, Abandoned):
-            endpoint = self._endpoints.get(event.endpoint)
+            endpoint = self._endpoints.get(event.send.endpoint)
             if endpoint is not None:
-                endpoint.abandoned(now_s, event.overdue_s)
+                overdue_s = now_s - event.send.sent_s if event.overdue else 0.0
+                endpoint.abandoned(now_s, overdue_s)
+        elif isinstance(event, Failed):
+            endpoint = self._endpoints.get(event.send.endpoint)
+            if endpoint is not None:
+                endpoint.abandoned(now_s, 0.0)
         elif isinstance(event, Connected):
             self._connect(now_s, event.endpoint)
         elif isinstance(event, Disconnected):
@@ -200,11 +235,23 @@ class Router:
         self._variants_of = {}
         for function in self._functions.values():
             for variant in function.variants.values():
-                for name in variant.deployed.endpoints:
+                for name in (one.name for one in variant.deployed.endpoints):
                     self._variants_of[name] = variant
                     if name in connected:
                         self._endpoints[name] = connected[name]
                         variant.add(connected[name])
+
+
+def _sent(now_s: float, call: Demand, variant: str, endpoint: Endpoint, predicted_s: float) -> Send:
+    send = Send()
+    send.endpoint, send.variant, send.place = endpoint.name, variant, HERE
+    send.purpose, send.sent_s, send.size_bytes = "first", now_s, call.size_bytes
+    send.deadline_s = inf if call.deadline_s is None else call.deadline_s
+    send.network_s = send.cold_s = send.wait_s = 0.0
+    send.service_s = send.bound_s = send.work_s = predicted_s
+    send.sd_s, send.chance, send.hedge_at_s, send.degraded = 0.0, 1.0, inf, False
+    send.ledger = None
+    return send
 
 
 def _refusal(function: str, variant: DeployedVariant) -> EdgefnError:

@@ -14,7 +14,7 @@ from edgefn.gateway.headers import (
     media_type,
 )
 from edgefn.gateway.request_id import choose_request_id, make_request_id
-from edgefn.routing.variants import Choice
+from edgefn.routing.choice import Choice
 from edgefn_runtime.manifest import FunctionSchema
 from edgefn_runtime.wire import Content
 

@@ -1,10 +1,11 @@
-"""Which variant of a function a call goes to."""
+"""Which variants of a function a call may go to."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from edgefn.errors import AccuracyUnattainable, UnknownVariant
+from edgefn.routing.table import DeployedVariant
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,26 +18,6 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     variant: str = ""
     min_accuracy: float = 0.0
-
-
-class DeployedVariant(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant of a deployed function.
-
-    Attributes:
-        name: Unique in the function.
-        endpoints: Where its calls may go once they are connected, in order of preference.
-        accuracy: As it was measured, if it was.
-        unavailable: Why this box does not serve it, or empty.
-        quarantined: Why it is not started any more, or empty.
-        load_s: How long its last replica took to start; 0 if not known.
-    """
-
-    name: str
-    endpoints: tuple[str, ...] = ()
-    accuracy: float | None = None
-    unavailable: str = ""
-    quarantined: str = ""
-    load_s: float = 0.0
 
 
 def choose(function: str, variants: Sequence[DeployedVariant], choice: Choice) -> DeployedVariant:

@@ -1,0 +1,48 @@
+"""A call on its way to one endpoint: most calls have one flight, a hedged one has two."""
+
+from typing import Protocol
+
+import msgspec
+
+from edgefn.errors import EdgefnError
+from edgefn.gateway.call import PendingCall
+from edgefn.routing.decisions import Send
+from edgefn_runtime.wire import Reply
+
+
+class Flight(msgspec.Struct, eq=False, kw_only=True):
+    """One sending of a call.
+
+    Attributes:
+        call: Whose answer it may become.
+        send: As the router decided.
+        id: On the connection that carries it.
+    """
+
+    call: PendingCall
+    send: Send
+    id: int = 0
+
+
+class Carrier(Protocol):
+    """What flights are sent with: the link to a replica, or that to a peer."""
+
+    def send(self, flight: Flight, now_s: float) -> None:
+        """Sends it.
+
+        Raises:
+            ProtocolError: The call does not fit a frame.
+        """
+
+    def forget(self, flight: Flight) -> None:
+        """Stops waiting for it, and tells the other side so."""
+
+
+class Control(Protocol):
+    """Who hears what becomes of flights."""
+
+    def replied(self, flight: Flight, reply: Reply) -> None:
+        """It was answered."""
+
+    def lost(self, flight: Flight, error: EdgefnError, *, unsent: bool) -> None:
+        """It will not be answered; `unsent`: it never left, and nothing can have run."""

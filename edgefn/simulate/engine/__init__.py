@@ -1,0 +1,1 @@
+"""The simulation itself: a clock, a heap of events, and what they do."""
