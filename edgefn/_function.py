@@ -13,6 +13,7 @@ from edgefn.schema import Signature, annotations_of, is_model, item_of
 from edgefn.spec import ScaleOption, make_build_options, make_spec
 from edgefn_runtime.manifest import FunctionSpec, Objective
 from edgefn_runtime.model import Model
+from edgefn_runtime.servable import CONFIDENCE_FIELDS
 
 R = TypeVar("R")
 
@@ -99,6 +100,10 @@ def edge_function(
     timeout_s: float | None = None,
     requirements: Sequence[str] | None = None,
     objective: Objective | None = None,
+    priority: int | None = None,
+    idempotent: bool | None = None,
+    escalate_below: float | None = None,
+    degrade: bool | None = None,
     evaluate: str | None = None,
     calibrate: str | None = None,
     metric: str | None = None,
@@ -128,6 +133,13 @@ def edge_function(function: Any = None, /, **options: Any) -> Any:
             timeout_s: Wall-clock limit on one run; a replica beyond it is killed. Default 30.
             requirements: Distributions that it needs, as in `("scipy>=1.14",)`.
             objective: `latency` (default), `balanced`, `accuracy` or `energy`.
+            priority: From 0 to 9, the more urgent the higher, for calls that bring none of their
+                own; default 5. Under overload a box refuses the lower ones first, of all functions.
+            idempotent: Whether a call may run twice: hedged, or tried again when it is lost.
+            escalate_below: Between 0 and 1; an answer whose `confidence` (or else `probability`)
+                is below it goes to a better variant, if the deadline still allows.
+            degrade: Whether a variant below `min_accuracy` may answer what none above it could in
+                time; the answer then says `Edgefn-Sla: degraded`.
             evaluate: For `edgefn build`, a callable as `"evaluate.py:samples"`: yields the inputs
                 of a call, as a mapping of parameters to values, or `(inputs, label)`; data that
                 the model was not trained on.
@@ -186,7 +198,23 @@ def _declare(wrapped: Callable[..., Any], *, options: Mapping[str, Any]) -> Edge
     if spec.batch > 1:
         inputs, answer = _unbatched(name, inputs, defaults, answer)
     signature = Signature(spec.name, inputs, defaults, answer)
+    if spec.escalate_below is not None:
+        _check_confidence(name, signature)
     return EdgeFunction(wrapped, spec, signature, make_build_options(name, options))
+
+
+def _check_confidence(name: str, signature: Signature) -> None:
+    numbers = [
+        field.name
+        for field in (signature.outputs if signature.answers_object else ())
+        if field.kind == "scalar" and field.v2.datatype != "BOOL"
+    ]
+    if not any(field in numbers for field in CONFIDENCE_FIELDS):
+        raise DeclarationError(
+            f"@edge_function {name}: escalate_below= needs an answer that says how sure it is; "
+            "return a pydantic model with `confidence: float` (or `probability: float`), from 0 "
+            "to 1"
+        )
 
 
 def _entry_point(wrapped: Callable[..., Any], name: str) -> Callable[..., Any]:

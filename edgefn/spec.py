@@ -22,7 +22,8 @@ _NAME: Final = re.compile(NAME_PATTERN)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 OPTIONS: Final = (
     "name", "model", "deadline_ms", "min_accuracy", "tiers", "batch", "scale", "timeout_s",
-    "requirements", "objective", "evaluate", "calibrate", "metric", "student", "max_accuracy_drop",
+    "requirements", "objective", "priority", "idempotent", "escalate_below", "degrade",
+    "evaluate", "calibrate", "metric", "student", "max_accuracy_drop",
 )  # fmt: skip
 
 ModelOption = str | PurePath | Mapping[str, str | PurePath] | None
@@ -66,6 +67,10 @@ def make_spec(
         requirements=declared.requirements(given.get("requirements", ())),
         objective=declared.objective(given.get("objective", defaults.objective)),
         is_async=is_async,
+        priority=declared.priority(given.get("priority", defaults.priority)),
+        idempotent=declared.flag("idempotent", given.get("idempotent", False)),
+        escalate_below=declared.fraction("escalate_below", given.get("escalate_below")),
+        degrade=declared.degrade(given.get("degrade", False), given.get("min_accuracy")),
     )
 
 
@@ -168,6 +173,25 @@ class _Declaration:
         if not is_number or not 0 < value <= 1:
             self.refuse(f"{option}={value!r} is not between 0 and 1; write 90 % as {option}=0.90")
         return float(value)
+
+    def flag(self, option: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.refuse(f"{option}={value!r} is neither True nor False; write {option}=True")
+        return value
+
+    def priority(self, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 9:
+            self.refuse(
+                f"priority={value!r} is not a whole number from 0 to 9, the more urgent the "
+                "higher; write priority=9 for an alarm"
+            )
+        return value
+
+    def degrade(self, value: Any, min_accuracy: Any) -> bool:
+        degrade = self.flag("degrade", value)
+        if degrade and min_accuracy is None:
+            self.refuse("degrade= lowers a floor that is not there; write min_accuracy= as well")
+        return degrade
 
     def drop(self, value: Any) -> float:
         if value is None:

@@ -39,6 +39,9 @@ class Observed(Protocol):
     async def function_statuses(self, *names: str) -> list[dict[str, Any]]:
         """Returns the status of those of these functions that are deployed, or of all."""
 
+    def counts(self) -> dict[str, Any]:
+        """Returns what it has counted since it started."""
+
     def metrics(self) -> tuple[bytes, str]:
         """Returns the metrics, and their content type."""
 
@@ -101,6 +104,10 @@ class Admin:
     async def status(self, ask: Ask, name: str) -> Any:
         """Tells all of the box."""
         return await self._box.box_status()
+
+    async def counts(self, ask: Ask, name: str) -> Any:
+        """Tells what was counted since the box started."""
+        return self._box.counts()
 
     async def missing_blobs(self, ask: Ask, name: str) -> Any:
         """Tells which blobs the store lacks, and of which of them a part came."""
@@ -167,6 +174,7 @@ Handler = Callable[[Admin, Ask, str], Awaitable[Any]]
 _NAME: Final = "/deployments/(?P<name>[^/]+)"
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/status": {"GET": Admin.status},
+    "/counts": {"GET": Admin.counts},
     "/blobs/missing": {"POST": Admin.missing_blobs},
     "/deployments": {"GET": Admin.functions, "POST": Admin.deploy},
     _NAME: {"GET": Admin.function, "DELETE": Admin.remove},

@@ -13,11 +13,12 @@ from edgefn.box.admin import Admin
 from edgefn.box.bundles import Bundles
 from edgefn.box.config import BoxConfig
 from edgefn.box.control_loop import ControlLoop
+from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
-from edgefn.box.listen import Listeners
+from edgefn.box.listen import Listeners, check_peers
 from edgefn.box.lock import StateLock
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
@@ -72,11 +73,16 @@ class Box:
                 config.host, config.port, config.gateways, insecure=config.insecure
             )
             held.callback(listeners.close)
+            check_peers(config.peers)
+            for_peers = Listeners.bind_for_peers(
+                config.peer_host, config.peer_port, config.gateways
+            )
+            held.callback(for_peers.close)
             run_directory = RunDirectory.create(config.state_dir, os.environ)
             held.callback(run_directory.remove)
             state = await StateThread.open(config.state_dir / "state.db")
             try:
-                running = _Running(config, listeners, run_directory, state)
+                running = _Running(config, listeners, for_peers, run_directory, state)
                 await running.serve(lock, on_ready, self._stop)
             finally:
                 await state.aclose()
@@ -89,11 +95,13 @@ class _Running:
         self,
         config: BoxConfig,
         listeners: Listeners,
+        for_peers: Listeners,
         run_directory: RunDirectory,
         state: StateThread,
     ) -> None:
         self._config = config
         self._url = listeners.url
+        self._peer_address = for_peers.address
         self._started_at = datetime.now(UTC)
         self._totals = Totals()
         self._store = BlobStore(config.state_dir / "blobs")
@@ -130,6 +138,7 @@ class _Running:
         self._gateways = Gateways(
             _gateway_configs(config),
             listeners.sockets,
+            for_peers.sockets,
             listener=self,
             answer=admin.answer,
         )
@@ -203,6 +212,8 @@ class _Running:
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(),
             "url": self._url,
+            "site": _site(config),
+            "peer_address": self._peer_address,
             "state_dir": str(config.state_dir),
             "gateways": [
                 {"gateway": gateway, "pid": pid, "connections": self._totals.connections(gateway)}
@@ -220,6 +231,17 @@ class _Running:
             for name in sorted(names or functions)
             if name in functions
         ]
+
+    def counts(self) -> dict[str, Any]:
+        """Returns what it has counted since it started."""
+        return box_counts(
+            box=self._config.name,
+            tier=self._config.tier,
+            functions=self._control.functions.values(),
+            replicas=self._launcher.replicas(),
+            totals=self._totals,
+            gateways=self._gateways.pids(),
+        )
 
     def metrics(self) -> tuple[bytes, str]:
         """Returns the metrics, and their content type."""
@@ -250,6 +272,12 @@ def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:
             listen_fd=-1,  # known when it is started
             control_fd=-1,
             store=str(config.state_dir / "blobs"),
+            site=_site(config),
+            peers=config.peers,
         )
         for number in range(config.gateways)
     ]
+
+
+def _site(config: BoxConfig) -> str:
+    return config.site or config.name

@@ -16,6 +16,10 @@ class BoxConfig:
         tier: Service class of the box, told in the `Edgefn-Tier` header.
         name: Of the box, told in the `Edgefn-Box` header.
         insecure: Allows an address that others can reach, without keys or TLS.
+        site: Where it stands; empty: a site of its own.
+        peer_host: Address on which other boxes reach its gateways; a loopback one for now.
+        peer_port: Port for them; 0: any free one; None: none may.
+        peers: Other boxes, which its gateways dial: their peer addresses, as `host:port`.
     """
 
     state_dir: Path
@@ -25,3 +29,7 @@ class BoxConfig:
     tier: str = "edge"
     name: str = "box"
     insecure: bool = False
+    site: str = ""
+    peer_host: str = "127.0.0.1"
+    peer_port: int | None = None
+    peers: tuple[str, ...] = ()

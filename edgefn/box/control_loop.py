@@ -9,14 +9,17 @@ from typing import Final
 from edgefn.box.deaths import Death
 from edgefn.box.functions import Function
 from edgefn.box.leases import LaunchFailed, Leases
+from edgefn.box.loads import live_of, scaled_as, snapshot
+from edgefn.box.memory import BoxMemory
 from edgefn.box.replica import Replica
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionRoute
-from edgefn.scaling import FunctionLoad, Scaler, full_at
+from edgefn.scaling.scaler import Scaler
 from edgefn_runtime.variant import Variant
 
 TICK_S: Final = 0.1
+MEMORY_S: Final = 5.0  # between two looks at the memory of all replicas
 WAKE_S: Final = 1.0  # a call that woke a function is counted for so long, reported or not
 
 _log = logging.getLogger(__name__)
@@ -39,6 +42,8 @@ class ControlLoop:
         self._totals = totals
         self._publish = publish
         self._scaler = Scaler()
+        self._memory = BoxMemory()
+        self._measured_s = -MEMORY_S
         self._woken_s: dict[tuple[str, str], float] = {}  # by function and variant
         self._leases: Leases | None = None
 
@@ -54,6 +59,10 @@ class ControlLoop:
         """Acts at every tick, until cancelled."""
         while True:
             try:
+                now_s = time.monotonic()
+                if now_s - self._measured_s >= MEMORY_S:
+                    self._measured_s = now_s
+                    await self._memory.measure(self._replicas())
                 for replica in self._replicas():
                     self._check(replica)
                 self.reconcile(time.monotonic())
@@ -92,7 +101,7 @@ class ControlLoop:
         function = self.functions.get(name)
         if function is None:
             return 0
-        return len(self._live(function, function.serving.default))
+        return len(live_of(function, function.serving.default, self._replicas()))
 
     def quarantine(self, name: str, reason: str) -> None:
         """Refuses calls of a function, and starts nothing for it, until the next deployment."""
@@ -155,15 +164,12 @@ class ControlLoop:
     def reconcile(self, now_s: float) -> None:
         """Starts replicas that are missing, and has those drained that are too many."""
         functions = list(self.functions.values())
-        loads = [
-            self._load(now_s, function, variant)
-            for function in functions
-            for variant in function.startable()
-        ]
-        desired = self._scaler.desired(now_s, loads)
+        woken = {key for key, at_s in self._woken_s.items() if now_s - at_s < WAKE_S}
+        seen = snapshot(functions, self._replicas(), self._totals, self._memory, woken)
+        plan = self._scaler.step(now_s, seen)
         for function in functions:
             for variant in function.startable():
-                count = desired[function.serving.function, _scaled_as(function, variant)]
+                count = plan.desired[function.serving.function, scaled_as(function, variant)]
                 self._adjust(now_s, function, variant, count)
 
     def _reconcile_now(self) -> None:
@@ -174,42 +180,13 @@ class ControlLoop:
         crash_loop = function.crash_loops[variant.name]
         if crash_loop.quarantined_because:
             wanted = 0
-        live = self._live(function, variant)
+        live = live_of(function, variant, self._replicas())
         if len(live) > wanted:
             idlest = self._least_busy(function.serving.function, live)
             for replica in idlest[: len(live) - wanted]:
                 self._give_back(replica)
         elif len(live) < wanted and crash_loop.may_start(now_s):
             self._start(function, variant, wanted - len(live))
-
-    def _load(self, now_s: float, function: Function, variant: Variant) -> FunctionLoad:
-        name, totals = function.serving.function, self._totals
-        woken_s = self._woken_s.get((name, variant.name), -WAKE_S)
-        live = self._live(function, variant)
-        scaled_as = _scaled_as(function, variant)
-        counts = totals.functions[name]
-        answered = counts.variants[variant.name]
-        if not scaled_as:  # and what was refused, which asked for no other one
-            answered = counts.calls - counts.variants.total() + answered
-        return FunctionLoad(
-            name=name,
-            variant=scaled_as,
-            scale=function.serving.spec.scale,
-            calls_per_replica=full_at(function.serving.spec),
-            replicas=len(live),
-            ongoing=sum(totals.at_replica(name, replica.id) for replica in live),
-            waiting=max(totals.waiting_for(name, variant.name), int(now_s - woken_s < WAKE_S)),
-            calls=answered,
-        )
-
-    def _live(self, function: Function, variant: Variant) -> list[Replica]:
-        return [
-            replica
-            for replica in self._replicas()
-            if replica.state in ("starting", "ready")
-            and replica.variant.name == variant.name
-            and function.serves(replica)
-        ]
 
     def _least_busy(self, name: str, live: list[Replica]) -> list[Replica]:
         """Returns the ready ones: those with the fewest calls first, of these the youngest."""
@@ -240,8 +217,3 @@ class ControlLoop:
 
     def _replicas(self) -> Iterable[Replica]:
         return self._leases.replicas() if self._leases is not None else ()
-
-
-def _scaled_as(function: Function, variant: Variant) -> str:
-    """Returns the name under which the scaler knows a variant (`FunctionLoad.variant`)."""
-    return "" if variant.name == function.serving.default.name else variant.name

@@ -79,6 +79,7 @@ class Function:
             ),
             state="quarantined" if reason else "serving",
             reason=reason,
+            digest=self.serving.digest,
         )
 
     def variant_route(self, variant: Variant) -> VariantRoute:

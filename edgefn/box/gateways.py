@@ -59,6 +59,7 @@ class _Gateway:
 
     config: GatewayConfig
     listener: socket.socket
+    for_peers: socket.socket | None = None
     child: Child | None = None
     link: GatewayLink | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,6 +72,7 @@ class Gateways:
     Args:
         configs: One for each, without descriptors.
         sockets: Their listening sockets, in the same order.
+        for_peers: Those for other boxes, in the same order; none if no box may dial this one.
         listener: Who hears what they say.
         answer: Answers an operator's request.
     """
@@ -79,12 +81,14 @@ class Gateways:
         self,
         configs: list[GatewayConfig],
         sockets: tuple[socket.socket, ...],
+        for_peers: tuple[socket.socket, ...] = (),
         *,
         listener: GatewayListener,
         answer: Callable[[Ask], Awaitable[Answered]],
     ) -> None:
         self._gateways = [
-            _Gateway(config, sock) for config, sock in zip(configs, sockets, strict=True)
+            _Gateway(*parts)
+            for parts in zip(configs, sockets, for_peers or (None,) * len(sockets), strict=True)
         ]
         self._listener = listener
         self._answer = answer
@@ -166,13 +170,18 @@ class Gateways:
         """Starts a process and returns its exit status when it is gone."""
         ours, theirs = socket.socketpair()
         with theirs:
+            for_peers = gateway.for_peers
             config = msgspec.structs.replace(
-                gateway.config, listen_fd=gateway.listener.fileno(), control_fd=theirs.fileno()
+                gateway.config,
+                listen_fd=gateway.listener.fileno(),
+                control_fd=theirs.fileno(),
+                peer_fd=-1 if for_peers is None else for_peers.fileno(),
             )
+            inherited = (config.listen_fd, config.control_fd, config.peer_fd)
             child = gateway.child = Child(
                 "edgefn.gateway",
                 [msgspec.json.encode(config).decode()],
-                pass_fds=[config.listen_fd, config.control_fd],
+                pass_fds=[fd for fd in inherited if fd >= 0],
                 environ=os.environ,
             )
         gateway.started.clear()

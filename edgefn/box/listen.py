@@ -11,6 +11,8 @@ from edgefn.errors import ConfigError
 
 BACKLOG: Final = 1024
 
+_Address = tuple[str, int, *tuple[int, ...]]  # a name first for AF_INET and AF_INET6
+
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
@@ -31,12 +33,32 @@ class Listeners:
                 by others without `insecure`.
         """
         family, address = _resolve(host, port)
-        loopback = ipaddress.ip_address(address[0]).is_loopback
-        if not loopback and not insecure:
+        if not _is_loopback(address) and not insecure:
             raise ConfigError(
                 f"{host} can be reached by other machines, and this box has neither keys nor TLS: "
                 "use 127.0.0.1, or say --insecure if you mean it"
             )
+        return cls._listen(family, address, count)
+
+    @classmethod
+    def bind_for_peers(cls, host: str, port: int | None, count: int) -> Self:
+        """Binds and listens where gateways of other boxes call; nowhere if `port` is None.
+
+        Raises:
+            ConfigError: The address does not resolve, is taken, or is not a loopback one.
+        """
+        if port is None:
+            return cls(())
+        family, address = _resolve(host, port)
+        if not _is_loopback(address):
+            raise ConfigError(
+                f"{host} can be reached by other machines, and links between boxes have no TLS "
+                "yet: use 127.0.0.1 for peers"
+            )
+        return cls._listen(family, address, count)
+
+    @classmethod
+    def _listen(cls, family: int, address: _Address, count: int) -> Self:
         # Several sockets may share a port only if each says so, and then a second box of the same
         # user would not be refused: a first socket that does not share finds out.
         sockets = [_bind(family, address, shared=False)]
@@ -52,11 +74,18 @@ class Listeners:
     @property
     def url(self) -> str:
         """Under which this machine reaches the box."""
+        return f"http://{self.address}"
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it, as `host:port`; empty if it listens nowhere."""
+        if not self.sockets:
+            return ""
         host, port = self.sockets[0].getsockname()[:2]
         address = ipaddress.ip_address(host)
         if address.is_unspecified:
             host = "127.0.0.1" if address.version == 4 else "::1"
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def close(self) -> None:
         """Closes this process's descriptors."""
@@ -64,18 +93,37 @@ class Listeners:
             sock.close()
 
 
-def _resolve(host: str, port: int) -> tuple[int, tuple[str, int, *tuple[int, ...]]]:
+def check_peers(peers: tuple[str, ...]) -> None:
+    """Refuses addresses of peers that cannot be dialled, or not safely.
+
+    Raises:
+        ConfigError: One is not `host:port`, does not resolve, or is not a loopback address.
+    """
+    for peer in peers:
+        host, _, port = peer.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ConfigError(f"{peer!r} is no address of a peer: write it like 127.0.0.1:9000")
+        if not _is_loopback(_resolve(host.strip("[]"), int(port))[1]):
+            raise ConfigError(
+                f"the peer {peer} is on another machine, and links between boxes have no TLS yet: "
+                "only boxes on this machine can be linked"
+            )
+
+
+def _is_loopback(address: _Address) -> bool:
+    return ipaddress.ip_address(address[0]).is_loopback
+
+
+def _resolve(host: str, port: int) -> tuple[int, _Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ConfigError(f"the address {host!r} does not resolve: {error.strerror}") from error
     family, _, _, _, address = found[0]
-    return family, address  # type: ignore[return-value]  # str first for AF_INET and AF_INET6
+    return family, address  # type: ignore[return-value]
 
 
-def _bind(
-    family: int, address: tuple[str, int, *tuple[int, ...]], *, shared: bool
-) -> socket.socket:
+def _bind(family: int, address: _Address, *, shared: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:

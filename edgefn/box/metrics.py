@@ -58,6 +58,8 @@ class BoxCollector(Collector):
         yield self._gateway_connections()
         yield self._calls()
         yield self._variant_calls()
+        yield self._decisions()
+        yield self._refusals()
         yield self._durations()
         yield from self._sums()
         yield from self._gauges()
@@ -91,6 +93,26 @@ class BoxCollector(Collector):
                 family.add_metric([name, variant], count)
         return family
 
+    def _decisions(self) -> Metric:
+        family = CounterMetricFamily(
+            "edgefn_decisions",
+            "Sendings of calls, by variant, place (a peer, or here) and purpose",
+            labels=["function", "variant", "place", "purpose"],
+        )
+        for name, totals in self._counted():
+            for (variant, place, purpose), count in sorted(totals.sent.items()):
+                family.add_metric([name, variant, place or "here", purpose], count)
+        return family
+
+    def _refusals(self) -> Metric:
+        family = CounterMetricFamily(
+            "edgefn_refused", "Calls that were sent nowhere, by code", labels=["function", "code"]
+        )
+        for name, totals in self._counted():
+            for code, count in sorted(totals.refused.items()):
+                family.add_metric([name, code], count)
+        return family
+
     def _durations(self) -> Metric:
         family = HistogramMetricFamily(
             "edgefn_call_duration_seconds",
@@ -119,13 +141,17 @@ class BoxCollector(Collector):
         cold = CounterMetricFamily(
             "edgefn_cold_starts", "Calls that waited for a replica to start", labels=["function"]
         )
+        degraded = CounterMetricFamily(
+            "edgefn_degraded", "Results below the floor of accuracy", labels=["function"]
+        )
         for name, totals in self._counted():
+            degraded.add_metric([name], totals.degraded)
             for cause, count in sorted(totals.misses.items()):
                 misses.add_metric([name, cause], count)
             queue.add_metric([name], totals.queue_sum_s)
             service.add_metric([name], totals.service_sum_s)
             cold.add_metric([name], totals.cold_starts)
-        yield from (misses, queue, service, cold)
+        yield from (misses, degraded, queue, service, cold)
 
     def _gauges(self) -> Iterator[Metric]:
         ongoing = GaugeMetricFamily(

@@ -1,12 +1,14 @@
 """What gateways reported, added up: nothing that was reported is lost when a gateway dies."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, Report
+from edgefn.scaling.demand import DemandReport
 
 FIRST_ERROR_STATUS = 500
+MAX_REPORTS = 256  # of demand that nobody took
 
 
 @dataclass(slots=True)
@@ -16,6 +18,9 @@ class FunctionTotals:
     outcomes: Counter[int] = field(default_factory=Counter)
     variants: Counter[str] = field(default_factory=Counter)
     misses: Counter[str] = field(default_factory=Counter)
+    sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    degraded: int = 0
     deaths: Counter[str] = field(default_factory=Counter)
     latency_buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES_S) + 1))
     latency_sum_s: float = 0.0
@@ -38,6 +43,10 @@ class FunctionTotals:
         self.outcomes.update(report.outcomes)
         self.variants.update(report.variants)
         self.misses.update(report.misses)
+        for sent in report.sent:
+            self.sent[(sent.variant, sent.place, sent.purpose)] += sent.count
+        self.refused.update(report.refused)
+        self.degraded += report.degraded
         for i, count in enumerate(report.latency_buckets[: len(self.latency_buckets)]):
             self.latency_buckets[i] += count
         self.latency_sum_s += report.latency_sum_s
@@ -53,6 +62,7 @@ class Totals:
         self.functions: dict[str, FunctionTotals] = {}
         self._now: dict[int, dict[str, FunctionReport]] = {}
         self._connections: dict[int, int] = {}
+        self._demand: dict[str, deque[dict[str, DemandReport]]] = {}
 
     def expect(self, function: str) -> None:
         """Begins to count a function; reports of others are dropped."""
@@ -61,6 +71,7 @@ class Totals:
     def forget(self, function: str) -> None:
         """Drops a function that was removed."""
         self.functions.pop(function, None)
+        self._demand.pop(function, None)
         for reports in self._now.values():
             reports.pop(function, None)
 
@@ -72,6 +83,17 @@ class Totals:
             if totals := self.functions.get(function.name):
                 totals.add(function)
                 now[function.name] = function
+                if function.demand:
+                    waiting = self._demand.setdefault(function.name, deque(maxlen=MAX_REPORTS))
+                    waiting.append(function.demand)
+
+    def take_demand(self, function: str) -> dict[str, list[DemandReport]]:
+        """Returns what was wanted of each variant of a function since the last time."""
+        taken: dict[str, list[DemandReport]] = {}
+        for report in self._demand.pop(function, ()):
+            for variant, demand in report.items():
+                taken.setdefault(variant, []).append(demand)
+        return taken
 
     def forget_gateway(self, gateway: int) -> None:
         """Drops what a gateway that ended said of the present."""

@@ -1,30 +1,38 @@
 """`edgefn dev`."""
 
-import threading
 import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 from watchfiles import watch
 
 from edgefn.box import BoxConfig
-from edgefn.bundle.build import Bundle, build
+from edgefn.bundle.build import build
 from edgefn.bundle.target import parse_target
 from edgefn.cli import output
 from edgefn.cli.box_process import BoxProcess
-from edgefn.cli.deploying import what_serves
 from edgefn.cli.failure import print_failure
-from edgefn.cli.log_line import print_line
+from edgefn.cli.link import Jitter, Loss, Rate, Rtt, link_table, quantity
+from edgefn.cli.served_box import ServedBox
+from edgefn.cli.topology import LinkPlan, RunningTopology, running_topology
 from edgefn.client.admin import AdminClient
 from edgefn.config import settings
-from edgefn.errors import EdgefnError
+from edgefn.emulation.client import SESSION_PREFIX
+from edgefn.emulation.links import check
+from edgefn.emulation.path import Conditions
+from edgefn.emulation.quantities import duration_s, rate_bps, share
+from edgefn.errors import ConfigError, EdgefnError
 
 _DEBOUNCE_MS: Final = 50  # an editor's save is several events
 _STEP_MS: Final = 20
 _LOOK_AT_BOX_MS: Final = 1000
-SHOWN_LINES: Final = 100  # of what it printed before the first look
+_WITHIN_RTT: Final = "12ms"
 
 
 def command(
@@ -38,27 +46,103 @@ def command(
     port: Annotated[
         int | None, typer.Option(metavar="PORT", help="Default 8080; 0: any free one.")
     ] = None,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIER:N,...", help="Several boxes with emulated links, as in edge:2,cloud:1."
+        ),
+    ] = None,
+    rtt: Rtt = None,
+    jitter: Jitter = None,
+    loss: Loss = None,
+    rate: Rate = None,
+    within_rtt: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=quantity(duration_s),
+            help="Round trip between boxes of one tier.",
+        ),
+    ] = _WITHIN_RTT,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of jitter and loss.")] = 0,
 ) -> None:
-    """Serves functions from here on a box of its own, and reloads them when they are saved."""
-    folder = parse_target(target).file.parent
-    given = settings(port=port)
-    with TemporaryDirectory(prefix="edgefn-dev-") as state_dir:
-        config = BoxConfig(state_dir=Path(state_dir), port=given.port, name="dev", tier=given.tier)
-        with output.spinner("starting a box"):
-            box = BoxProcess.start(config, outlives=False)
+    """Serves functions from here on a box of its own, and reloads them when they are saved.
+
+    With --topology on several boxes, linked by emulated networks; the options from --rtt to --rate
+    are those of links between tiers, and `edgefn link` changes them while calls run.
+    """
+    across = Conditions(
+        rtt_s=duration_s(rtt or "0"),
+        jitter_s=duration_s(jitter or "0"),
+        loss=share(loss or "0"),
+        rate_bps=rate_bps(rate or "0"),
+    )
+    with TemporaryDirectory(prefix=SESSION_PREFIX) as folder:
         try:
-            with AdminClient(box.url) as admin:
-                _serve(target, folder, box, admin)
+            if topology is None:
+                if across != Conditions():
+                    raise ConfigError("--rtt, --jitter, --loss and --rate are for --topology")
+                _dev(target, Path(folder), port)
+                return
+            check(across)
+            within = Conditions(rtt_s=duration_s(within_rtt))
+            _dev_topology(target, Path(folder), LinkPlan.parse(topology, across, within, seed))
         except KeyboardInterrupt:
             output.note("stopping")
-        finally:
-            box.stop()
 
 
-def _serve(target: str, folder: Path, box: BoxProcess, admin: AdminClient) -> None:
-    session = Session(target, admin)
-    session.reload()
-    output.note(f"box at {box.url}; watching {folder}; Ctrl-C ends it")
+def _dev(target: str, folder: Path, port: int | None) -> None:
+    given = settings(port=port)
+    watched = parse_target(target).file.parent
+    config = BoxConfig(state_dir=folder, port=given.port, name="dev", tier=given.tier)
+    with output.spinner("starting a box"):
+        box = BoxProcess.start(config, outlives=False)
+    try:
+        with AdminClient(box.url) as admin:
+            session = Session(target, [ServedBox(admin)])
+            session.reload()
+            output.note(f"box at {box.url}; watching {watched}; Ctrl-C ends it")
+            _follow_files(session, watched, {"the box": box})
+    finally:
+        box.stop()
+
+
+def _dev_topology(target: str, folder: Path, plan: LinkPlan) -> None:
+    watched = parse_target(target).file.parent
+    with ExitStack() as held:
+        with output.spinner(f"starting {len(plan.boxes)} boxes"):
+            running = held.enter_context(running_topology(plan, folder))
+        session = Session(
+            target,
+            [
+                ServedBox(
+                    held.enter_context(AdminClient(process.url)),
+                    name=box.name,
+                    shows_example=box == plan.boxes[0],
+                )
+                for box, process in running.boxes.items()
+            ],
+        )
+        session.reload()
+        _show(running)
+        output.note(f"watching {watched}; Ctrl-C ends it")
+        named = {f"box {box.name}": process for box, process in running.boxes.items()}
+        _follow_files(session, watched, named)
+
+
+def _show(running: RunningTopology) -> None:
+    boxes: Table = output.table("box", "tier", "url")
+    for box, process in running.boxes.items():
+        boxes.add_row(box.name, box.tier, process.url)
+    output.out.print(boxes)
+    if running.links:
+        output.out.print(link_table(running.links))
+        name = running.links[-1].name
+        output.note(f"change a link: edgefn link set {name} --rtt 140ms")
+        output.note(f"cut and restore it: edgefn link cut {name}; edgefn link restore {name}")
+
+
+def _follow_files(session: "Session", folder: Path, boxes: Mapping[str, BoxProcess]) -> None:
     changes = watch(
         folder,
         debounce=_DEBOUNCE_MS,
@@ -67,84 +151,40 @@ def _serve(target: str, folder: Path, box: BoxProcess, admin: AdminClient) -> No
         yield_on_timeout=True,
     )
     for changed in changes:
-        if box.exit_code() is not None:
-            raise EdgefnError(f"the box ended by itself with exit status {box.exit_code()}")
+        for name, box in boxes.items():
+            if box.exit_code() is not None:
+                raise EdgefnError(f"{name} ended by itself with exit status {box.exit_code()}")
         if changed:
             session.reload()
 
 
 class Session:
-    """What is served from a target, brought up to date by `reload`."""
+    """What is served from a target, brought up to date by `reload`.
 
-    def __init__(self, target: str, admin: AdminClient) -> None:
+    Args:
+        target: As the user named it.
+        boxes: All that serve it.
+    """
+
+    def __init__(self, target: str, boxes: Sequence[ServedBox]) -> None:
         self._target = target
-        self._admin = admin
-        self._digests: dict[str, str] = {}
-        self._followed: set[str] = set()
+        self._boxes = boxes
         self._failed = False
 
     def reload(self) -> None:
         """Deploys what has changed. Errors are shown, and what served keeps serving."""
         started_s = time.monotonic()
         try:
-            # Its box runs in this very environment; what is installed here is there.
+            # Its boxes run in this very environment; what is installed here is there.
             bundles = build(self._target, locked=False)
         except EdgefnError as error:
             print_failure(error)
             self._failed = True
-            self._say_what_serves()
+            for box in self._boxes:
+                box.say_what_serves()
             return
-        changed = [each for each in bundles if not self._serves(each)]
-        if self._failed and not changed:
+        if self._failed and not any(box.lacks(bundles) for box in self._boxes):
             output.note("back to what serves")
-        self._failed = False
-        for bundle in changed:
-            self._deploy(bundle, started_s)
-        self._remove_all_but({bundle.manifest.spec.name for bundle in bundles})
-
-    def _serves(self, bundle: Bundle) -> bool:
-        return self._digests.get(bundle.manifest.spec.name) == bundle.manifest.digest()
-
-    def _deploy(self, bundle: Bundle, started_s: float) -> None:
-        name = bundle.manifest.spec.name
-        try:
-            status = self._admin.deploy(bundle)
-        except EdgefnError as error:
-            print_failure(error, subject=name)
-            self._failed = True
-            output.note(what_serves(self._admin, name))
-            return
-        for text in bundle.notes:
-            output.note(output.plain(text))
-        if name not in self._digests:
-            output.note(self._admin.example(name))
-        self._digests[name] = bundle.manifest.digest()
-        took_s = time.monotonic() - started_s
-        output.out.print(
-            output.plain(f"{name} revision {status.revision} serves, {took_s:.2f} s", "green")
-        )
-        self._follow(name)
-
-    def _remove_all_but(self, names: set[str]) -> None:
-        for name in self._digests.keys() - names:
-            self._admin.remove(name)
-            del self._digests[name]
-            output.out.print(output.plain(f"{name} is no longer declared, and gone", "yellow"))
-
-    def _say_what_serves(self) -> None:
-        for name in self._digests:
-            output.note(what_serves(self._admin, name))
-
-    def _follow(self, name: str) -> None:
-        if name not in self._followed:
-            self._followed.add(name)
-            following = threading.Thread(target=self._print_log, args=(name,), daemon=True)
-            following.start()
-
-    def _print_log(self, name: str) -> None:
-        try:
-            with AdminClient(self._admin.url) as admin:
-                for line in admin.follow(name, last=SHOWN_LINES):
-                    print_line(line, prefix=name)
-        except EdgefnError:
-            self._followed.discard(name)  # it is gone, or the box is
+        with ThreadPoolExecutor(len(self._boxes)) as threads:
+            served = threads.map(lambda box: box.bring_up_to_date(bundles, started_s), self._boxes)
+            self._failed = not all(list(served))

@@ -14,11 +14,14 @@ from typer.core import TyperGroup
 VERBS: Final = {
     "init": "Start a function of your own from a template that runs as it is.",
     "dev": "Serve functions from here, and reload them when they are saved.",
+    "link": "Show, change and cut the emulated links of `edgefn dev --topology`.",
     "up": "Start a box.",
     "down": "Stop a box that runs on this machine.",
     "build": "Compress a function's models, judge each variant, write the bundle.",
     "deploy": "Put functions on a box.",
     "export": "Turn a PyTorch module or scikit-learn estimator into an ONNX file.",
+    "simulate": "Play a load on boxes of a scenario file, in virtual time.",
+    "plan": "Find out how many boxes a load needs, by simulation.",
     "device": "Measure this machine and print its profile.",
     "key": "Show the key that signs your bundles; say whom a box trusts.",
     "call": "Call a function.",
@@ -29,6 +32,8 @@ VERBS: Final = {
     "rollback": "Go back to an earlier revision of a function.",
     "rm": "Take a function off a box.",
     "status": "Show a box, its gateways, functions and replicas.",
+    "top": "Show what a box does, live: calls, attainment, latency, misses.",
+    "route": "Explain where a call would go, and why.",
 }
 
 FAILED: Final = 1

@@ -9,11 +9,13 @@ import msgspec
 
 from edgefn.bundle.build import Bundle
 from edgefn.client.connections import Connections
+from edgefn.client.counts import BoxCounts
 from edgefn.client.errors import CallFailed, error_of
 from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
 from edgefn.client.upload import Missing, upload
 from edgefn.config import settings
 from edgefn.errors import TimedOut
+from edgefn.routing.explanation import Explanation
 
 TIMEOUT_S: Final = 30.0
 DEPLOY_TIMEOUT_S: Final = 930.0  # the box may have an environment to install first
@@ -58,6 +60,10 @@ class AdminClient:
     def status(self) -> BoxStatus:
         """Returns what the box says of itself."""
         return self._ask("GET", f"{_API}/status", BoxStatus)
+
+    def counts(self) -> BoxCounts:
+        """Returns what the box has counted since it started."""
+        return self._ask("GET", f"{_API}/counts", BoxCounts)
 
     def functions(self) -> tuple[FunctionStatus, ...]:
         """Returns all that is deployed."""
@@ -126,6 +132,40 @@ class AdminClient:
             NotDeployed: No such function.
         """
         self._ask("DELETE", _deployment(name), _Removed, timeout_s=DEPLOY_TIMEOUT_S)
+
+    def explain(
+        self,
+        name: str,
+        *,
+        deadline_ms: float | None = None,
+        size_bytes: int | None = None,
+        priority: int | None = None,
+        min_accuracy: float | None = None,
+        variant: str | None = None,
+    ) -> Explanation:
+        """Returns where a call of a function would go now, and why not elsewhere.
+
+        Args:
+            name: Of the function.
+            deadline_ms: Of the call; None: the function's own.
+            size_bytes: Of its body.
+            priority: From 0 to 9.
+            min_accuracy: Least accuracy that it asks for.
+            variant: The only one that it takes.
+
+        Raises:
+            NotDeployed: No such function.
+        """
+        query = {
+            "deadline_ms": deadline_ms,
+            "size_bytes": size_bytes,
+            "priority": priority,
+            "min_accuracy": min_accuracy,
+            "variant": variant,
+        }
+        given = {key: value for key, value in query.items() if value is not None}
+        path = f"{_API}/route/{quote(name, safe='')}"
+        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, Explanation)
 
     def log_page(
         self, name: str, *, after: int | None = None, limit: int | None = None, wait_s: float = 0.0

@@ -108,6 +108,8 @@ class BoxStatus(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     url: str
     state_dir: str
+    site: str = ""
+    peer_address: str = ""
     gateways: tuple[GatewayStatus, ...]
     functions: tuple[FunctionStatus, ...]
 

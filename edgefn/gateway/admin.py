@@ -52,7 +52,7 @@ async def put_blob(
     """Takes a file of a bundle, or a part of one."""
     check_local(request)
     (digest,) = parameters
-    chunk = chunk_of(_query(request))
+    chunk = chunk_of(query_of(request))
     size = await gateway.uploads.take(request, digest, chunk, gateway.config.body_timeout_s)
     return json_answer(msgspec.json.encode({"sha256": digest, "size": size}), status=201)
 
@@ -83,7 +83,7 @@ async def _asked(gateway: Gateway, request: web.BaseRequest, timeout_s: float) -
         length = announced_bytes(request, MAX_ADMIN_BODY_BYTES)
         late = RequestTimeout("the body did not come in time")
         body = await read_body(request, length, gateway.config.body_timeout_s, late)
-    query = _query(request)
+    query = query_of(request)
     gateway.report()
     method = "GET" if request.method == "HEAD" else request.method
     answered = await gateway.box.ask(method, request.path, query, body, timeout_s)
@@ -93,7 +93,12 @@ async def _asked(gateway: Gateway, request: web.BaseRequest, timeout_s: float) -
     return Answer(answered.status, head.encode("ascii"), answered.body)
 
 
-def _query(request: web.BaseRequest) -> dict[str, str]:
+def query_of(request: web.BaseRequest) -> dict[str, str]:
+    """Returns the query of a request.
+
+    Raises:
+        MalformedRequest: It cannot be parsed.
+    """
     try:
         return dict(request.query)
     except ValueError as error:

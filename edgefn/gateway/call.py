@@ -1,16 +1,17 @@
 """One call on its way: from the reading of its head to its answer."""
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
-from edgefn.gateway.control import ReplicaRoute
 from edgefn.routing.choice import Choice
-from edgefn.routing.decisions import Send
 from edgefn.routing.table import USUAL_PRIORITY
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
+
+if TYPE_CHECKING:
+    from edgefn.gateway.flight import Flight
 
 # A call is answered at the latest this long after its deadline; later than that, a result is worth
 # no more than the news that there is none.
@@ -38,16 +39,21 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
         head: Msgpack of a `wire.CallHead`, or empty.
         answered: Becomes the reply, or the error that is answered instead.
         body: The caller's bytes.
+        size_bytes: Of its body, which may still have to be read.
         priority: From 0 to 9.
         hops: How often it was forwarded before it came here.
-        idempotent: Whether its caller says that it may run twice.
-        send: Where the router sent it last, or None.
-        replica: What it was last sent to, or None.
-        id: Its id on the connection to that replica.
-        sent_s: When it was sent there.
+        idempotent: Whether it may run twice, as its caller or its function says.
+        escalate_at: A reply of less confidence (`wire.Reply`) is doubtful; 0: none is.
+        request_id: For logs.
+        traceparent: Of its caller's trace (W3C), or empty.
+        flights: Under way; one but for hedges and escalations.
+        last: The flight that was sent last, or whose reply is the answer; None: it never was sent.
+        fallback: A flight and its reply, to be answered if none of `flights` brings a better one.
         waited_s: Time that it waited for a replica to start.
-        tick: When it is given up, as `give_ups` counts.
-        miss: If it is not answered in time, because of what: `queue`, `cold`, `compute`, `refused`.
+        alarm_s: When to look after it the next time: at the latest, to give it up.
+        tick: Of that alarm, as `alarms` counts; 0: it is not watched.
+        miss: If it is not answered in time, because of what: `network`, `queue`, `cold`, `compute`,
+            `refused`.
     """
 
     function: str
@@ -62,31 +68,34 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     answered: asyncio.Future[Reply]
     choice: Choice | None = None
     body: bytes = b""
+    size_bytes: int = 0
     priority: int = USUAL_PRIORITY
     hops: int = 0
     idempotent: bool = False
-    send: Send | None = None
-    replica: ReplicaRoute | None = None
-    id: int = 0
-    sent_s: float = 0.0
+    escalate_at: int = 0
+    request_id: str = ""
+    traceparent: str = ""
+    flights: list["Flight"] = []
+    last: "Flight | None" = None
+    fallback: "tuple[Flight, Reply] | None" = None
     waited_s: float = 0.0
     miss: str = "refused"
+    alarm_s: float = 0.0
     tick: int = 0
 
-    @property
-    def size_bytes(self) -> int:
-        """Of its body."""
-        return len(self.body)
+    def frame(self, call_id: int, now_s: float) -> bytes:
+        """Returns the frame that sends it to a replica, with the budget that is left.
 
-    def frame(self, now_s: float) -> bytes:
-        """Returns the frame that sends it, with the budget that is left."""
+        Raises:
+            ProtocolError: It does not fit a frame.
+        """
         if self.deadline_s is None:
             budget_us = NO_BUDGET
         else:
             budget_us = max(0, int((self.deadline_s - now_s) * 1e6))
         return encode_call(
             Call(
-                self.id,
+                call_id,
                 self.content,
                 self.accept,
                 self.aux,
@@ -109,10 +118,11 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
                 f"{self.function!r} did not answer within {self.give_up_s - self.read_s:.0f} s, "
                 f"{self.timeout_s:g} s of which it may run"
             )
-        if not self.sent_s:
+        if self.last is None:
             where = "waited for a replica to start" if self.waited_s else "was still being read"
         else:
-            where = "was at a replica"
+            at = self.last.send.place
+            where = f"was at box {at}" if at else "was at a replica"
         budget_ms = (self.deadline_s - self.read_s) * 1000
         return DeadlineExceeded(
             f"{self.function!r} did not answer within the deadline of {budget_ms:g} ms; the call "

@@ -1,9 +1,8 @@
-"""A call over HTTP, whichever protocol it came in: read, sent, awaited, counted, answered."""
+"""A call over HTTP, whichever protocol it came in: read, sent, awaited, answered."""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -16,15 +15,22 @@ from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import ReplicaError, RequestTimeout
 from edgefn.gateway.function import Function
-from edgefn.gateway.headers import REQUEST_ID, budget_s, choice_of
+from edgefn.gateway.headers import (
+    IDEMPOTENCY_KEY,
+    REQUEST_ID,
+    budget_s,
+    choice_of,
+    priority_of,
+    traceparent_of,
+)
+from edgefn.gateway.outcome import error_lines, result_head
 from edgefn.gateway.request_id import choose_request_id
 from edgefn.gateway.state import Gateway
-from edgefn.gateway.statuses import status_of
-from edgefn_runtime.manifest import FunctionSchema
-from edgefn_runtime.wire import CallHead, Content, Outcome, Reply
+from edgefn.routing.choice import Choice
+from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
+from edgefn_runtime.wire import CallHead, Outcome, Reply, pack_confidence
 
 _CALLER_LEFT: Final = 499  # counted, though no one is there to be answered
-_TOO_LATE: Final = frozenset({408, 429, 504})  # statuses of calls that had no answer in time
 _ERROR_BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
 _HEAD: Final = msgspec.msgpack.Encoder()
 
@@ -49,21 +55,27 @@ async def answer_call(
     Raises:
         EdgefnError: There is no result.
     """
+    connection = cast(Connection, request.protocol)
     call: PendingCall | None = None
     held_bytes = 0
     try:
         length = announced_bytes(request, gateway.max_body_bytes)
         encoding = encoding_of(request.headers, function.route.schema)
-        call = _read_head(gateway, request, function, encoding)
-        held_bytes = gateway.body_memory.hold(length)
+        call = _read_head(gateway, request.headers, connection, function.route.spec, encoding)
         if request.content.is_eof():
+            held_bytes = gateway.body_memory.hold(length)
             call.body = request.content.read_nowait()
         else:
+            call.size_bytes = length
+            gateway.dispatcher.check(call)
+            held_bytes = gateway.body_memory.hold(length)
             call.body = await _read_body(gateway, request, call, length)
         reply = await _reply(gateway, call)
-        return _answer(gateway, function, call, reply, request)
+        return _answer(gateway, function, call, reply, connection.request_id)
     except EdgefnError as error:
-        _count_error(function, call, status_of(error.body().code))
+        connection.answered_by = error_lines(
+            gateway, function, call, error.body(), time.monotonic()
+        )
         raise
     except asyncio.CancelledError:
         function.count(_CALLER_LEFT)
@@ -74,14 +86,17 @@ async def answer_call(
 
 
 def _read_head(
-    gateway: Gateway, request: web.BaseRequest, function: Function, encoding: Encoding
+    gateway: Gateway,
+    headers: Mapping[str, str],
+    connection: Connection,
+    spec: FunctionSpec,
+    encoding: Encoding,
 ) -> PendingCall:
-    headers = request.headers
-    spec = function.route.spec
-    connection = cast(Connection, request.protocol)
-    connection.request_id = choose_request_id(headers.get(REQUEST_ID))
+    request_id = connection.request_id = choose_request_id(headers.get(REQUEST_ID))
+    traceparent = traceparent_of(headers)
     read_s, timeout_s = connection.read_s, spec.timeout_s
     deadline_s, give_up_s = instants(read_s, budget_s(headers, spec.deadline_s), timeout_s)
+    choice = choice_of(headers)
     return PendingCall(
         function=spec.name,
         read_s=read_s,
@@ -90,11 +105,22 @@ def _read_head(
         timeout_s=timeout_s,
         content=encoding.content,
         accept=encoding.accept,
-        choice=choice_of(headers),
+        choice=choice,
         aux=encoding.aux,
-        head=_HEAD.encode(CallHead(connection.request_id, encoding.media_type)),
+        head=_HEAD.encode(CallHead(request_id, encoding.media_type, traceparent)),
         answered=gateway.loop.create_future(),
+        priority=priority_of(headers, spec.priority),
+        idempotent=spec.idempotent or IDEMPOTENCY_KEY in headers,
+        escalate_at=_escalate_at(spec, choice),
+        request_id=request_id,
+        traceparent=traceparent,
     )
+
+
+def _escalate_at(spec: FunctionSpec, choice: Choice | None) -> int:
+    if spec.escalate_below is None or (choice is not None and choice.variant):
+        return 0
+    return pack_confidence(spec.escalate_below)
 
 
 async def _read_body(
@@ -111,67 +137,27 @@ async def _read_body(
 async def _reply(gateway: Gateway, call: PendingCall) -> Reply:
     dispatcher = gateway.dispatcher
     dispatcher.submit(call)
-    gateway.give_ups.watch(call)
+    dispatcher.alarms.watch(call)
     try:
         return await call.answered
     except asyncio.CancelledError:
         dispatcher.abandon(call)
         raise
     finally:
-        gateway.give_ups.unwatch(call)
+        dispatcher.alarms.unwatch(call)
 
 
 def _answer(
-    gateway: Gateway, function: Function, call: PendingCall, reply: Reply, request: web.BaseRequest
+    gateway: Gateway, function: Function, call: PendingCall, reply: Reply, request_id: str
 ) -> Answer:
-    assert call.replica is not None
-    variant = call.replica.variant
-    function.count_variant(variant)
     if reply.outcome == Outcome.ERROR:
+        assert call.last is not None
+        function.count_variant(call.last.send.variant)
         error = ReplicaError(_ERROR_BODY.decode(reply.body))
         call.miss = "queue" if reply.batch == 0 else "compute"
         if error.body().code == "deadline_unattainable":
             call.miss = "refused"
         raise error
-    elapsed_s = time.monotonic() - call.read_s
-    function.count_result(elapsed_s, reply)
-    sla = ""
-    if call.deadline_s is not None:
-        if call.read_s + elapsed_s <= call.deadline_s:
-            sla = "Edgefn-Sla: met\r\n"
-        else:
-            sla = "Edgefn-Sla: missed\r\n"
-            function.count_miss(_slowest(call, reply))
-    cold = f", cold;dur={call.waited_s * 1000:.3f}" if call.waited_s else ""
-    head = (
-        f"Edgefn-Variant: {variant}\r\n{gateway.tier_and_box}{sla}"
-        f"Server-Timing: queue;dur={reply.queue_us / 1000:.3f}, "
-        f"compute;dur={reply.service_us / 1000:.3f}{cold}\r\n"
-        f"X-Request-Id: {cast(Connection, request.protocol).request_id}\r\n"
-        f"{_content_lines(reply.content, reply.aux)}"
-    )
+    head = result_head(gateway, function, call, reply, time.monotonic())
+    head = f"{head}X-Request-Id: {request_id}\r\n"
     return Answer(200, head.encode("ascii", "replace"), reply.body)
-
-
-@lru_cache(maxsize=256)
-def _content_lines(content: int, aux: int) -> str:
-    if content == Content.MSGPACK:
-        return "Content-Type: application/msgpack\r\n"
-    if content == Content.V2 and aux:
-        return (
-            f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {aux}\r\n"
-        )
-    return "Content-Type: application/json\r\n"
-
-
-def _slowest(call: PendingCall, reply: Reply) -> str:
-    cold_us = call.waited_s * 1e6
-    if cold_us > max(reply.queue_us, reply.service_us):
-        return "cold"
-    return "queue" if reply.queue_us > reply.service_us else "compute"
-
-
-def _count_error(function: Function, call: PendingCall | None, status: int) -> None:
-    function.count(status)
-    if call is not None and call.deadline_s is not None and status in _TOO_LATE:
-        function.count_miss(call.miss)

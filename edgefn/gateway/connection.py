@@ -29,6 +29,8 @@ class Connection(web.RequestHandler):
         busy: A request is being handled.
         read_s: When the head of that request had been read.
         request_id: That of the request being handled, or empty.
+        answered_by: Header lines that say where it was sent and whether that was in time, for the
+            answer to it if it fails.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class Connection(web.RequestHandler):
         "_stuck_since_s",
         "_unwritten_bytes",
         "_wire",
+        "answered_by",
         "busy",
         "read_s",
         "request_id",
@@ -56,6 +59,7 @@ class Connection(web.RequestHandler):
         self.busy = False
         self.read_s = 0.0
         self.request_id = ""
+        self.answered_by = b""
 
     @property
     def draining(self) -> bool:
@@ -91,6 +95,7 @@ class Connection(web.RequestHandler):
             self.read_s = time.monotonic()
         self._head_since_s = 0.0
         self.request_id = ""
+        self.answered_by = b""
 
     def end(self) -> None:
         """Ends handling a request."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from edgefn.scaling.demand import DemandReport
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import Variant
 
@@ -62,6 +63,7 @@ class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
         replicas: Ready ones, of this revision.
         state: `serving`, or `quarantined` if the default variant is.
         reason: Why, if quarantined.
+        digest: Of its bundle: a peer that serves the same one gives the same answers.
     """
 
     name: str
@@ -73,6 +75,7 @@ class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
     replicas: tuple[ReplicaRoute, ...]
     state: str = "serving"
     reason: str = ""
+    digest: str = ""
 
 
 class Routes(msgspec.Struct, frozen=True, tag="routes"):
@@ -95,6 +98,15 @@ class StopAccepting(msgspec.Struct, frozen=True, tag="stop"):
     """Answer what is under way with `Connection: close`, then exit."""
 
 
+class SentCount(msgspec.Struct, frozen=True, array_like=True):
+    """How many calls were sent to a variant at a place (empty: this box), and for what purpose."""
+
+    variant: str
+    place: str
+    purpose: str
+    count: int
+
+
 class FunctionReport(msgspec.Struct, kw_only=True):
     """What one gateway did for one function since its last report; `ongoing` is as of now.
 
@@ -102,8 +114,12 @@ class FunctionReport(msgspec.Struct, kw_only=True):
         name: Of the function.
         outcomes: Calls by HTTP status.
         variants: Calls that a replica answered, in whatever way, by variant.
-        misses: Calls that were not answered in time, by cause: `queue`, `cold`, `compute`,
-            `refused`.
+        misses: Calls that were not answered in time, by cause: `network`, `queue`, `cold`,
+            `compute`, `refused`.
+        sent: Where the router sent calls; a call that was hedged, retried or escalated counts for
+            each time.
+        refused: Calls that never were sent, by error code.
+        degraded: Results of a variant below the function's floor of accuracy.
         latency_buckets: Answered calls by duration, one count for each of `LATENCY_EDGES_S` and
             one for the rest.
         latency_sum_s: Sum of those durations.
@@ -113,12 +129,16 @@ class FunctionReport(msgspec.Struct, kw_only=True):
         ongoing: Calls that are at a replica now.
         waiting: Calls that wait for a first replica now, by variant.
         replicas: Calls that each replica has now.
+        demand: What calls wanted of each variant, answered here or not.
     """
 
     name: str
     outcomes: dict[int, int] = {}
     variants: dict[str, int] = {}
     misses: dict[str, int] = {}
+    sent: tuple[SentCount, ...] = ()
+    refused: dict[str, int] = {}
+    degraded: int = 0
     latency_buckets: list[int] = []
     latency_sum_s: float = 0.0
     cold_starts: int = 0
@@ -127,6 +147,7 @@ class FunctionReport(msgspec.Struct, kw_only=True):
     ongoing: int = 0
     waiting: dict[str, int] = {}
     replicas: dict[str, int] = {}
+    demand: dict[str, DemandReport] = {}
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):
@@ -192,6 +213,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         header_timeout_s: From the first byte of a connection to the end of the request's head.
         body_timeout_s: For the body after the head.
         idle_timeout_s: A connection without a request is closed.
+        site: Where the box stands.
+        peer_fd: The listening socket for peers, inherited; -1: none.
+        peers: Addresses of peers to dial, as `host:port`.
     """
 
     gateway: int
@@ -205,6 +229,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     header_timeout_s: float = 5.0
     body_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
+    site: str = ""
+    peer_fd: int = -1
+    peers: tuple[str, ...] = ()
 
 
 ToGateway = Routes | Answered | StopAccepting

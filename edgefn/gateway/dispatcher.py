@@ -1,37 +1,34 @@
-"""Brings calls to replicas: does what the router decides, and tells it what came of it."""
+"""Brings calls to where they are answered: does what the router decides, and tells it what came."""
 
-import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final
 
 from edgefn.errors import EdgefnError, NotDeployed
+from edgefn.gateway.alarms import Alarms
 from edgefn.gateway.call import PendingCall
-from edgefn.gateway.control import (
-    FunctionReport,
-    FunctionRoute,
-    Routes,
-    Suspect,
-    VariantRoute,
-    Wake,
-)
+from edgefn.gateway.control import FunctionReport, Routes, Suspect, Wake
 from edgefn.gateway.errors import Unavailable
+from edgefn.gateway.flight import Carrier, Flight
+from edgefn.gateway.flights import Flights
 from edgefn.gateway.function import Function
 from edgefn.gateway.replica_link import ReplicaLink
+from edgefn.gateway.replica_links import ReplicaLinks
+from edgefn.gateway.table import PeerEndpoint, deployment_of, endpoints_of
 from edgefn.routing.decisions import Decision, Refuse, Send, Wait
 from edgefn.routing.events import (
     Abandoned,
-    Answered,
     Connected,
     Disconnected,
+    Event,
     TableChanged,
 )
+from edgefn.routing.explanation import Explanation
 from edgefn.routing.router import Router
-from edgefn.routing.table import DeployedEndpoint, DeployedVariant, Deployment
-from edgefn_runtime.wire import Reply
+from edgefn.routing.table import HERE, Place
 
 _LOG = logging.getLogger(__name__)
 _WAKE_AGAIN_S: Final = 0.2
@@ -39,26 +36,35 @@ _SILENT_CALLS: Final = 3  # overdue in a row, without any answer: the box should
 
 
 class Dispatcher:
-    """The functions of a gateway, and the links to their replicas.
+    """The functions of a gateway, and all ways to where their calls are answered.
 
     Args:
         tell: Sends a message to the box.
+        here: Where this box is.
 
     Attributes:
+        alarms: Of calls: whoever submits one watches it, and unwatches it when it is answered.
+        flights: Told by carriers what becomes of what they carry (`flight.Control`).
         functions: By name, as of the last routes.
+        carriers: By endpoint that takes calls.
+        places: By name.
         routed: Whether there were routes yet.
         version: Of the last routes.
     """
 
-    def __init__(self, tell: Callable[[Wake | Suspect], None]) -> None:
+    def __init__(self, tell: Callable[[Wake | Suspect], None], here: Place | None = None) -> None:
         self._tell = tell
         self._router = Router()
-        self._links: dict[str, ReplicaLink] = {}
-        self._retiring: set[ReplicaLink] = set()
-        self._up: set[str] = set()
-        self._silent: dict[str, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._routes = Routes(0, ())
+        self._peers: dict[str, tuple[PeerEndpoint, ...]] = {}
+        self._listed: set[str] = set()
+        self._silent: dict[Carrier, int] = {}
+        self.alarms = Alarms(self._ring)
+        self.flights = Flights(self._router, self.alarms, self)
+        self._replicas = ReplicaLinks(self, self.flights)
         self.functions: dict[str, Function] = {}
+        self.carriers: dict[str, Carrier] = {}
+        self.places: dict[str, Place] = {HERE: here or Place()}
         self.routed = False
         self.version = 0
 
@@ -80,7 +86,7 @@ class Dispatcher:
         """Whether a function has a replica of its default variant that takes calls."""
         route = self.functions[name].route
         return any(
-            replica.variant == route.default and replica.replica in self._up
+            replica.variant == route.default and replica.replica in self.carriers
             for replica in route.replicas
         )
 
@@ -93,185 +99,221 @@ class Dispatcher:
             self.functions[route.name] = function
         self.routed = True
         self.version = routes.version
-        self._router.observe(
-            time.monotonic(), TableChanged(tuple(_deployment(one) for one in routes.functions))
-        )
-        self._retire_unlisted(routes)
+        self._routes = routes
+        self._change_table()
+        for replica in self._replicas.retire_unlisted(routes):
+            self.carriers.pop(replica, None)
         for route in routes.functions:
-            self._connect_new(route)
-        for function in (*previous.values(), *self.functions.values()):
-            self._reconsider(function)
+            self._replicas.connect_new(route)
+        self._reconsider((*previous.values(), *self.functions.values()))
+
+    def set_place(self, place: Place, endpoints: Iterable[PeerEndpoint]) -> None:
+        """Adds a peer, or replaces what it has. Calls go to an endpoint once it is connected.
+
+        Args:
+            place: The peer.
+            endpoints: All that it serves, deployed here or not; each names the place.
+        """
+        before = self._names(place.name)
+        self.places[place.name] = place
+        self._peers[place.name] = tuple(endpoints)
+        self._disconnect(before - self._names(place.name))
+        self._change_table()
+
+    def remove_place(self, name: str) -> None:
+        """Sends nothing more to a peer. Its carrier says next which flights are lost."""
+        self._disconnect(self._names(name))
+        self._peers.pop(name, None)
+        self.places.pop(name, None)
+        self._change_table()
+
+    def connected(self, endpoint: str, carrier: Carrier) -> None:
+        """Lets the router send to an endpoint, first of all the calls that wait for one."""
+        self.carriers[endpoint] = carrier
+        self._router.observe(time.monotonic(), Connected(endpoint))
+        self._reconsider(one for one in self.functions.values() if one.waiting)
+
+    def observe(self, event: Event) -> None:
+        """Tells the router what was learned of a peer beside answers."""
+        self._router.observe(time.monotonic(), event)
 
     def submit(self, call: PendingCall) -> None:
-        """Sends a call, or lets it wait for a replica.
+        """Sends a call, or lets it wait for a replica; then `alarms` are to watch it.
 
         Raises:
             EdgefnError: It was refused.
         """
         now_s = time.monotonic()
-        self._carry_out(now_s, call, self._router.decide(now_s, call, random.random))
+        call.size_bytes = len(call.body)
+        decision = self._router.decide(now_s, call, random.random)
+        function = self.functions.get(call.function)
+        if function is not None and decision.variant:
+            budget_s = inf if call.deadline_s is None else call.deadline_s - now_s
+            own_s = decision.work_s
+            if type(decision) is Send:
+                own_s = decision.service_s + decision.network_s
+            function.want(decision.variant, now_s, decision.work_s, budget_s - own_s)
+        self._carry_out(now_s, call, decision)
 
-    def give_up(self, call: PendingCall) -> None:
-        """Answers a call whose time is up."""
-        if not call.answered.done():
-            now_s = time.monotonic()
-            self._let_go(call, now_s, overdue_s=now_s - call.sent_s)
-            call.fail(call.late())
+    def check(self, call: PendingCall) -> None:
+        """Refuses a call whose body is still to be read, if it would be refused now.
+
+        Raises:
+            EdgefnError: It was refused.
+        """
+        now_s = time.monotonic()
+        decision = self._router.decide(now_s, call, random.random)
+        if isinstance(decision, Send):
+            self._router.observe(now_s, Abandoned(decision, False))
+        elif isinstance(decision, Refuse):
+            self._carry_out(now_s, call, decision)
+
+    def explain(self, call: PendingCall) -> Explanation:
+        """Returns what would be decided about a call now, and why."""
+        return self._router.explain(time.monotonic(), call)
+
+    def submit_again(self, call: PendingCall) -> None:
+        """Decides anew on a call that never left, and answers it if it is refused."""
+        now_s = time.monotonic()
+        try:
+            self._carry_out(now_s, call, self._router.decide(now_s, call, random.random))
+        except EdgefnError as error:
+            call.fail(error)
 
     def abandon(self, call: PendingCall) -> None:
         """Forgets a call whose caller has left."""
-        self._let_go(call, time.monotonic(), overdue_s=0.0)
+        self._let_go(time.monotonic(), call, overdue=False)
 
     def take_reports(self) -> tuple[FunctionReport, ...]:
         """Returns what each function counted since the last time."""
-        held: dict[str, dict[str, int]] = {name: {} for name in self.functions}
-        for link in (*self._links.values(), *self._retiring):
-            if link.function in held:
-                held[link.function][link.route.replica] = len(link.calls)
-        reports = (one.take_report(held[name]) for name, one in self.functions.items())
+        held = self._replicas.held()
+        reports = (one.take_report(held.get(name, {})) for name, one in self.functions.items())
         return tuple(report for report in reports if report is not None)
 
     async def aclose(self) -> None:
         """Ends all links. The calls that they hold fail."""
-        for link in (*self._links.values(), *self._retiring):
-            link.abort()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self.alarms.close()
+        await self._replicas.aclose()
 
     # What links tell (`replica_link.LinkOwner`).
 
     def link_up(self, link: ReplicaLink) -> None:
-        """Lets the router send to a replica, first of all the calls that wait for one."""
-        self._up.add(link.route.replica)
-        self._router.observe(time.monotonic(), Connected(link.route.replica))
-        function = self.functions.get(link.function)
-        if function is not None:
-            self._reconsider(function)
+        """Lets the router send to a replica."""
+        replica = link.route.replica
+        if self._replicas.links.get(replica) is link:
+            self.connected(replica, link)
 
-    def link_down(self, link: ReplicaLink, why: str, unsent: list[PendingCall]) -> None:
-        """Sends nothing more to a replica; what never left goes to another one."""
-        if self._links.get(link.route.replica) is link:
-            self._up.discard(link.route.replica)
-            self._router.observe(time.monotonic(), Disconnected(link.route.replica))
+    def link_down(self, link: ReplicaLink, why: str) -> None:
+        """Sends nothing more to a replica."""
+        if self.carriers.get(link.route.replica) is link:
+            self._disconnect((link.route.replica,))
+        self._silent.pop(link, None)
         if not link.retired:
             self.suspect(link, why)
-        for call in unsent:
-            if not call.answered.done():
-                self._submit_again(call)
-
-    def replied(self, link: ReplicaLink, call: PendingCall | None, reply: Reply) -> None:
-        """Hands a reply to the one who waits for it."""
-        replica = link.route.replica
-        if self._silent:
-            self._silent.pop(replica, None)
-        if call is not None and call.send is not None:
-            answered = Answered(
-                call.send,
-                reply.queue_us * 1e-6,
-                reply.service_us * 1e-6,
-                reply.backlog_us * 1e-6,
-                reply.batch,
-            )
-            self._router.observe(time.monotonic(), answered)
-        if call is not None and not call.answered.done():
-            call.answered.set_result(reply)
 
     def suspect(self, link: ReplicaLink, why: str) -> None:
         """Asks the box to look at a replica."""
         _LOG.warning("replica %s of %s: %s", link.route.replica, link.function, why)
         self._tell(Suspect(link.route.replica, why))
 
-    def _let_go(self, call: PendingCall, now_s: float, overdue_s: float) -> None:
+    # What flights tell (`flights.FlightOwner`).
+
+    def sent(self, call: PendingCall, send: Send) -> None:
+        """Counts a sending."""
+        function = self.functions.get(call.function)
+        if function is not None:
+            function.count_sent(send)
+
+    def heard(self, carrier: Carrier) -> None:
+        """Notes that something answered."""
+        if self._silent:
+            self._silent.pop(carrier, None)
+
+    def overdue(self, flight: Flight) -> None:
+        """Notes why a call is late, and has the box look at a replica that says nothing."""
+        link = flight.carrier
+        if not isinstance(link, ReplicaLink):
+            flight.call.miss = "network"
+            return
+        flight.call.miss = "compute" if link.oldest() is flight else "queue"
+        silent = self._silent[link] = self._silent.get(link, 0) + 1
+        if silent == _SILENT_CALLS:
+            self.suspect(link, f"the last {silent} calls were not answered in time")
+
+    def _ring(self, call: PendingCall) -> None:
+        now_s = time.monotonic()
+        if call.answered.done():
+            return
+        if now_s < call.give_up_s or call.fallback is not None:
+            self.flights.ring(now_s, call)
+            if call.tick == 0 and not call.answered.done():
+                self.alarms.watch(call)
+            return
+        self._let_go(now_s, call, overdue=True)
+        call.fail(call.late())
+
+    def _let_go(self, now_s: float, call: PendingCall, *, overdue: bool) -> None:
         function = self.functions.get(call.function)
         if function is not None and call in function.waiting:
             function.waited(call, now_s)
             call.miss = "cold"
-            return
-        link = self._link_of(call)
-        if link is None:
-            return
-        call.miss = "compute" if link.oldest() is call else "queue"
-        link.forget(call)
-        replica = link.route.replica
-        if call.send is not None:
-            self._router.observe(now_s, Abandoned(call.send, overdue_s > 0.0))
-        if overdue_s:
-            silent = self._silent[replica] = self._silent.get(replica, 0) + 1
-            if silent == _SILENT_CALLS:
-                self.suspect(link, f"the last {silent} calls were not answered in time")
-
-    def _link_of(self, call: PendingCall) -> ReplicaLink | None:
-        if call.replica is None:
-            return None
-        link = self._links.get(call.replica.replica)
-        if link is not None and link.calls.get(call.id) is call:
-            return link
-        return next((one for one in self._retiring if one.calls.get(call.id) is call), None)
+        else:
+            self.flights.end(now_s, call, overdue=overdue)
 
     def _carry_out(self, now_s: float, call: PendingCall, decision: Decision) -> None:
         if isinstance(decision, Send):
-            call.send = decision
-            self._links[decision.endpoint].send(call, now_s)
+            self.flights.start(now_s, call, decision)
         elif isinstance(decision, Wait):
             function = self.functions[call.function]
             function.wait(call, decision.variant)
+            call.alarm_s = call.give_up_s
             self._wake(function, decision.variant, now_s)
         else:
             if decision.wake:
                 self._wake(self.functions[call.function], decision.wake, now_s)
             raise decision.error
 
-    def _submit_again(self, call: PendingCall) -> None:
-        try:
-            self.submit(call)
-        except EdgefnError as error:
-            call.fail(error)
-
-    def _reconsider(self, function: Function) -> None:
+    def _reconsider(self, functions: Iterable[Function]) -> None:
         """Decides again on the calls that wait: there may be a replica now, or never."""
         now_s = time.monotonic()
-        for call in tuple(function.waiting):
-            decision = self._router.decide(now_s, call, random.random)
-            if variant := _still_needed(decision):  # it has begun to wait, and goes on
-                function.wait(call, variant)
-                self._wake(function, variant, now_s)
-                continue
-            function.waited(call, now_s)
-            try:
-                self._carry_out(now_s, call, decision)
-            except EdgefnError as error:
-                call.fail(error)
+        for function in functions:
+            for call in tuple(function.waiting):
+                decision = self._router.decide(now_s, call, random.random)
+                if variant := _still_needed(decision):  # it has begun to wait, and goes on
+                    function.wait(call, variant)
+                    self._wake(function, variant, now_s)
+                    continue
+                function.waited(call, now_s)
+                try:
+                    self._carry_out(now_s, call, decision)
+                except EdgefnError as error:
+                    call.fail(error)
 
     def _wake(self, function: Function, variant: str, now_s: float) -> None:
         if now_s - function.woken_s.get(variant, -_WAKE_AGAIN_S) >= _WAKE_AGAIN_S:
             function.woken_s[variant] = now_s
             self._tell(Wake(function.route.name, variant))
 
-    def _connect_new(self, route: FunctionRoute) -> None:
-        for replica in route.replicas:
-            if replica.replica not in self._links:
-                link = ReplicaLink(replica, route.name, route.revision, self)
-                self._links[replica.replica] = link
-                task = asyncio.get_running_loop().create_task(link.run())
-                self._tasks.add(task)
-                task.add_done_callback(partial(self._ended, link))
+    def _change_table(self) -> None:
+        peers = tuple(one for endpoints in self._peers.values() for one in endpoints)
+        deployments = tuple(deployment_of(route, peers) for route in self._routes.functions)
+        changed = TableChanged(deployments, tuple(self.places.values()))
+        now_s = time.monotonic()
+        self._router.observe(now_s, changed)
+        listed = set(endpoints_of(deployments))
+        for endpoint in listed - self._listed:
+            if endpoint in self.carriers:  # a peer's that has the same bundle again
+                self._router.observe(now_s, Connected(endpoint))
+        self._listed = listed
 
-    def _retire_unlisted(self, routes: Routes) -> None:
-        listed = {replica.replica for one in routes.functions for replica in one.replicas}
-        for replica in self._links.keys() - listed:
-            link = self._links.pop(replica)
-            self._up.discard(replica)
-            self._silent.pop(replica, None)
-            self._retiring.add(link)
-            link.retire()
+    def _names(self, place: str) -> set[str]:
+        return {one.endpoint.name for one in self._peers.get(place, ())}
 
-    def _ended(self, link: ReplicaLink, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._retiring.discard(link)
-        if not task.cancelled() and task.exception() is not None:
-            _LOG.error("the link to %s failed", link.route.replica, exc_info=task.exception())
+    def _disconnect(self, endpoints: Iterable[str]) -> None:
+        now_s = time.monotonic()
+        for endpoint in endpoints:
+            if self.carriers.pop(endpoint, None) is not None:
+                self._router.observe(now_s, Disconnected(endpoint))
 
 
 def _still_needed(decision: Decision) -> str:
@@ -279,26 +321,3 @@ def _still_needed(decision: Decision) -> str:
     if isinstance(decision, Wait):
         return decision.variant
     return decision.wake if isinstance(decision, Refuse) else ""
-
-
-def _deployment(route: FunctionRoute) -> Deployment:
-    return Deployment(
-        name=route.name,
-        revision=route.revision,
-        variants=tuple(_deployed(route, one) for one in route.variants),
-        default=route.default,
-    )
-
-
-def _deployed(route: FunctionRoute, one: VariantRoute) -> DeployedVariant:
-    name = one.variant.name
-    return DeployedVariant(
-        name=name,
-        endpoints=tuple(
-            DeployedEndpoint(name=r.replica) for r in route.replicas if r.variant == name
-        ),
-        accuracy=one.variant.accuracy,
-        unavailable=one.reason if one.state == "unavailable" else "",
-        quarantined=one.reason if one.state == "quarantined" else "",
-        load_s=one.load_s,
-    )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import cast
 
 from aiohttp import web
 
@@ -19,7 +19,6 @@ from edgefn.gateway.statuses import Shape
 from edgefn_runtime.wire import Content
 
 _LOG = logging.getLogger(__name__)
-_DEADLINE_CODES: Final = frozenset({"deadline_exceeded", "deadline_unattainable"})
 
 
 def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer]]:
@@ -59,10 +58,7 @@ def _refuse(request: web.BaseRequest, error: ErrorBody) -> Answer:
     if unread:
         connection.discard_input()
     shape = _shape(request)
-    head = b""
-    if error.code in _DEADLINE_CODES:
-        head = b"Edgefn-Sla: missed\r\n"
-    return error_answer(error, request_id, shape, head=head, close=unread)
+    return error_answer(error, request_id, shape, head=connection.answered_by, close=unread)
 
 
 def _shape(request: web.BaseRequest) -> Shape:

@@ -6,7 +6,15 @@ from typing import Final
 
 from edgefn.errors import QueueFull
 from edgefn.gateway.call import PendingCall
-from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, FunctionRoute, new_report
+from edgefn.gateway.control import (
+    LATENCY_EDGES_S,
+    FunctionReport,
+    FunctionRoute,
+    SentCount,
+    new_report,
+)
+from edgefn.routing.decisions import Send
+from edgefn.scaling.demand import Demand
 from edgefn_runtime.wire import Reply
 
 MAX_WAITING: Final = 256
@@ -26,6 +34,8 @@ class Function:
         self.waiting: dict[PendingCall, str] = {}
         self.woken_s: dict[str, float] = {}
         self._report = new_report(route.name)
+        self._sent: dict[tuple[str, str, str], int] = {}
+        self._demand: dict[str, Demand] = {}  # by variant
         self._changed = True
         self._gauges: tuple[dict[str, int], dict[str, int]] = ({}, {})
 
@@ -48,6 +58,38 @@ class Function:
         call.waited_s = now_s - call.read_s
         self._report.cold_starts += 1
 
+    def want(self, variant: str, now_s: float, work_s: float, slack_s: float) -> None:
+        """Records that a call wanted a variant, for the box to scale by.
+
+        For every call once, as soon as it is decided: also one that waits, is refused or goes to a
+        peer, because what is too small must not look as if it were large enough.
+
+        Args:
+            variant: That it is sent to, waits for, or would have been answered by (`Send.variant`,
+                `Wait.variant`, `Refuse.variant`).
+            now_s: Monotonic.
+            work_s: `work_s` of that decision; 0 if it is not known.
+            slack_s: How long it could wait before its run starts, and still be in time: what is
+                left of its budget, less its own run and the network. Infinite without a deadline;
+                of 0 or less nothing is recorded, for no further replica would help.
+        """
+        demand = self._demand.get(variant)
+        if demand is None:
+            demand = self._demand[variant] = Demand()
+        demand.want(now_s, work_s, slack_s)
+        self._changed = True
+
+    def count_sent(self, send: Send) -> None:
+        """Counts that a call was sent somewhere."""
+        key = (send.variant, send.place, send.purpose)
+        self._sent[key] = self._sent.get(key, 0) + 1
+
+    def count_refused(self, code: str) -> None:
+        """Counts a call that was sent nowhere, by the code of its error."""
+        refused = self._report.refused
+        refused[code] = refused.get(code, 0) + 1
+        self._changed = True
+
     def count(self, status: int) -> None:
         """Counts a call that has no result, by the status that it was answered with."""
         outcomes = self._report.outcomes
@@ -55,7 +97,7 @@ class Function:
         self._changed = True
 
     def count_miss(self, cause: str) -> None:
-        """Counts a call that was not answered in time: `queue`, `cold`, `compute`, `refused`."""
+        """Counts a call that was not answered in time, by cause (`FunctionReport.misses`)."""
         misses = self._report.misses
         misses[cause] = misses.get(cause, 0) + 1
 
@@ -65,9 +107,10 @@ class Function:
         variants[variant] = variants.get(variant, 0) + 1
         self._changed = True
 
-    def count_result(self, elapsed_s: float, reply: Reply) -> None:
+    def count_result(self, elapsed_s: float, reply: Reply, *, degraded: bool = False) -> None:
         """Counts a result: how long its caller waited for it, and where that time went."""
         report = self._report
+        report.degraded += degraded
         outcomes = report.outcomes
         outcomes[200] = outcomes.get(200, 0) + 1
         report.latency_buckets[bisect_left(LATENCY_EDGES_S, elapsed_s)] += 1
@@ -90,6 +133,9 @@ class Function:
         report.waiting = waiting
         report.replicas = held
         report.ongoing = sum(held.values())
+        report.demand = {name: one.take() for name, one in self._demand.items() if one}
+        report.sent = tuple(SentCount(*key, count) for key, count in self._sent.items())
+        self._sent = {}
         self._report = new_report(self.route.name)
         self._changed = False
         self._gauges = gauges

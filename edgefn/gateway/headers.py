@@ -1,6 +1,7 @@
 """What callers say in headers, checked."""
 
 import math
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -19,13 +20,19 @@ CONTENT_LENGTH: Final = istr("Content-Length")
 CONTENT_TYPE: Final = istr("Content-Type")
 DEADLINE_MS: Final = istr("Edgefn-Deadline-Ms")
 EXPECT: Final = istr("Expect")
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 MIN_ACCURACY: Final = istr("Edgefn-Min-Accuracy")
+PRIORITY: Final = istr("Edgefn-Priority")
+TRACEPARENT: Final = istr("traceparent")
 VARIANT: Final = istr("Edgefn-Variant")
 REQUEST_ID: Final = istr("X-Request-Id")
 TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
 V2_HEADER_LENGTH: Final = istr("Inference-Header-Content-Length")
 
 MAX_DEADLINE_MS: Final = 24 * 3600 * 1000.0
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z"
+)
 
 _CONTENTS: Final = {
     "application/json": Content.JSON,
@@ -109,6 +116,32 @@ def choice_of(headers: Mapping[str, str]) -> Choice | None:
     if value is None or not 0.0 <= value <= 1.0:
         raise InvalidInput(f"Edgefn-Min-Accuracy must be a number from 0 to 1, not {told[:100]!r}")
     return Choice(variant=variant, min_accuracy=value) if variant or value else None
+
+
+def priority_of(headers: Mapping[str, str], default: int) -> int:
+    """Returns the priority of a call, or the function's.
+
+    Raises:
+        InvalidInput: `Edgefn-Priority` is not a digit.
+    """
+    told = headers.get(PRIORITY)
+    if told is None:
+        return default
+    if len(told) != 1 or told not in "0123456789":
+        raise InvalidInput(
+            f"Edgefn-Priority must be a whole number from 0 to 9, the more urgent the higher, not "
+            f"{told[:100]!r}"
+        )
+    return int(told)
+
+
+def traceparent_of(headers: Mapping[str, str]) -> str:
+    """Returns the caller's place in its trace (W3C Trace Context), or nothing if it names none.
+
+    What is malformed is ignored, as that standard wants it.
+    """
+    told = headers.get(TRACEPARENT)
+    return told if told is not None and _TRACEPARENT.match(told) else ""
 
 
 def _number(text: str) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import secrets
 import signal
 import socket
 import time
@@ -23,7 +24,10 @@ from edgefn.gateway.control import (
 )
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.front import make_front
+from edgefn.gateway.peer_wire import Greeting
+from edgefn.gateway.peers import Peers
 from edgefn.gateway.state import Gateway
+from edgefn.routing.table import HERE, Place
 from edgefn_runtime.process import die_with, raise_descriptor_limit
 
 _BACKLOG: Final = 1024
@@ -40,7 +44,9 @@ class Process:
         self._config = config
         self._connections = Connections(config)
         self._box = BoxLink(on_message=self._said, on_lost=self._lost)
-        self._dispatcher = Dispatcher(self._box.tell)
+        here = Place(name=HERE, tier=config.tier, site=config.site)
+        self._dispatcher = Dispatcher(self._box.tell, here)
+        self._peers: Peers | None = None
         self._stop = asyncio.Event()
         self._status = 0
         self._told_connections = -1
@@ -54,6 +60,7 @@ class Process:
         listening = await gateway.loop.create_server(
             lambda: self._connections.protocol(server), sock=listener, backlog=_BACKLOG
         )
+        await self._start_peers(gateway)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
@@ -73,15 +80,29 @@ class Process:
                 chore.cancel()
             self._report()
             gateway.uploads.close()
-            gateway.give_ups.close()
+            if self._peers is not None:
+                await self._peers.aclose()
             await self._dispatcher.aclose()
             await self._box.aclose()
         return status
+
+    async def _start_peers(self, gateway: Gateway) -> None:
+        config = self._config
+        if config.peer_fd < 0 and not config.peers:
+            return
+        greeting = Greeting(
+            box=config.box, tier=config.tier, site=config.site, boot_id=secrets.token_hex(8)
+        )
+        self._peers = Peers(greeting, self._dispatcher, gateway.body_memory)
+        listener = socket.socket(fileno=config.peer_fd) if config.peer_fd >= 0 else None
+        await self._peers.start(listener, config.peers)
 
     def _said(self, message: Routes | StopAccepting) -> None:
         if isinstance(message, Routes):
             self._dispatcher.update(message)
             self._box.tell(Routed(message.version))
+            if self._peers is not None:
+                self._peers.changed()
         else:
             self._stop.set()
 
@@ -106,11 +127,16 @@ class Process:
     async def _drain(self) -> None:
         """Lets every caller go with an answer, or after it was quiet for a while."""
         until_s = time.monotonic() + _DRAIN_S
+        if self._peers is not None:
+            self._peers.withdraw()
         await asyncio.sleep(_SETTLE_S)
         self._connections.draining = True
-        while len(self._connections) and time.monotonic() < until_s:
+        while self._under_way() and time.monotonic() < until_s:
             self._connections.close_quiet(time.monotonic(), _QUIET_S)
             await asyncio.sleep(0.02)
+
+    def _under_way(self) -> int:
+        return len(self._connections) + (self._peers.calls() if self._peers is not None else 0)
 
 
 def run_gateway(config: GatewayConfig) -> int:

@@ -5,8 +5,8 @@ import time
 from typing import Final, Protocol
 
 from edgefn.errors import EdgefnError, ProtocolError, ReplicaLost, TimedOut
-from edgefn.gateway.call import PendingCall
 from edgefn.gateway.control import ReplicaRoute
+from edgefn.gateway.flight import Control, Flight
 from edgefn.gateway.replica_protocol import ReplicaProtocol
 from edgefn_runtime.wire import Reply, encode_cancel
 
@@ -14,6 +14,7 @@ _CONNECT_TIMEOUT_S: Final = 2.0
 _BACKOFF_S: Final = 0.05  # doubled after each failure
 _MAX_BACKOFF_S: Final = 1.0
 _MANY_FAILURES: Final = 3
+_MAX_ABANDONED: Final = 256  # a call that was cancelled before it ran is never answered
 
 
 class LinkOwner(Protocol):
@@ -22,11 +23,8 @@ class LinkOwner(Protocol):
     def link_up(self, link: "ReplicaLink") -> None:
         """The replica takes calls."""
 
-    def link_down(self, link: "ReplicaLink", why: str, unsent: list[PendingCall]) -> None:
-        """The replica takes no calls. The calls that it held have failed; `unsent` never left."""
-
-    def replied(self, link: "ReplicaLink", call: PendingCall | None, reply: Reply) -> None:
-        """The replica answered a call, or one that no one waits for any more (None)."""
+    def link_down(self, link: "ReplicaLink", why: str) -> None:
+        """The replica takes no calls. That those which it held are lost is told next."""
 
     def suspect(self, link: "ReplicaLink", why: str) -> None:
         """The replica cannot be reached."""
@@ -39,15 +37,19 @@ class ReplicaLink:
         route: Where the replica is.
         function: Whose calls it takes.
         revision: Of that function.
-        calls: Sent, or about to be, and not answered, by id.
+        flights: Sent, or about to be, and not answered, by id.
     """
 
-    def __init__(self, route: ReplicaRoute, function: str, revision: int, owner: LinkOwner) -> None:
+    def __init__(
+        self, route: ReplicaRoute, function: str, revision: int, owner: LinkOwner, control: Control
+    ) -> None:
         self.route = route
         self.function = function
         self.revision = revision
-        self.calls: dict[int, PendingCall] = {}
+        self.flights: dict[int, Flight] = {}
+        self._abandoned: dict[int, Flight] = {}
         self._owner = owner
+        self._control = control
         self._protocol: ReplicaProtocol | None = None
         self._retired = False
         self._last_id = 0
@@ -68,7 +70,7 @@ class ReplicaLink:
             if not self._retired:
                 await asyncio.sleep(min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** min(failures, 10)))
 
-    def send(self, call: PendingCall, now_s: float) -> None:
+    def send(self, flight: Flight, now_s: float) -> None:
         """Sends a call. The link must be up.
 
         Raises:
@@ -76,24 +78,24 @@ class ReplicaLink:
         """
         assert self._protocol is not None
         # Ids repeat after four thousand million calls; no call is unanswered for as long.
-        self._last_id = (self._last_id + 1) & 0xFFFFFFFF
-        call.id = self._last_id
-        call.replica = self.route
-        call.sent_s = now_s
-        self._protocol.send(call.id, call.frame(now_s))
-        self.calls[call.id] = call
+        flight_id = flight.id = self._last_id = (self._last_id + 1) & 0xFFFFFFFF
+        self._protocol.send(flight_id, flight.call.frame(flight_id, now_s))
+        self.flights[flight_id] = flight
 
-    def forget(self, call: PendingCall) -> None:
-        """Stops waiting for a call, and tells the replica so."""
-        if self.calls.pop(call.id, None) is None or self._protocol is None:
+    def forget(self, flight: Flight) -> None:
+        """Stops waiting for an answer, and tells the replica so."""
+        if self.flights.pop(flight.id, None) is None or self._protocol is None:
             return
-        if not self._protocol.take_back(call.id):
-            self._protocol.write(encode_cancel(call.id))
+        if not self._protocol.take_back(flight.id):
+            self._protocol.write(encode_cancel(flight.id))
+            if len(self._abandoned) >= _MAX_ABANDONED:
+                del self._abandoned[next(iter(self._abandoned))]
+            self._abandoned[flight.id] = flight
         self._close_if_done()
 
-    def oldest(self) -> PendingCall | None:
-        """Returns the call that was sent before all others that are not answered."""
-        return next(iter(self.calls.values()), None)
+    def oldest(self) -> Flight | None:
+        """Returns the flight that was sent before all others that are not answered."""
+        return next(iter(self.flights.values()), None)
 
     def retire(self) -> None:
         """Ends the link after the calls that it holds."""
@@ -133,23 +135,23 @@ class ReplicaLink:
         protocol, self._protocol = self._protocol, None
         assert protocol is not None
         why = closed.result()
-        calls, self.calls = self.calls, {}
-        unsent = []
+        flights, self.flights = self.flights, {}
+        self._abandoned.clear()
+        self._owner.link_down(self, why)
         now_s = time.monotonic()
-        for call in calls.values():
-            if protocol.take_back(call.id):
-                unsent.append(call)
-            else:
-                call.fail(_lost_error(call, why, now_s))
-        self._owner.link_down(self, why, unsent)
+        for flight in flights.values():
+            unsent = protocol.take_back(flight.id)
+            self._control.lost(flight, _lost_error(flight, why, now_s), unsent=unsent)
 
     def _replied(self, reply: Reply) -> None:
-        self._owner.replied(self, self.calls.pop(reply.id, None), reply)
+        flight = self.flights.pop(reply.id, None) or self._abandoned.pop(reply.id, None)
+        if flight is not None:
+            self._control.replied(flight, reply)
         if self._retired:
             self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self._retired and not self.calls and self._protocol is not None:
+        if self._retired and not self.flights and self._protocol is not None:
             self._protocol.close()
 
     @property
@@ -158,8 +160,9 @@ class ReplicaLink:
         return self._retired
 
 
-def _lost_error(call: PendingCall, why: str, now_s: float) -> EdgefnError:
-    if now_s - call.sent_s >= call.timeout_s:  # the box kills what runs for longer
+def _lost_error(flight: Flight, why: str, now_s: float) -> EdgefnError:
+    call = flight.call
+    if now_s - flight.send.sent_s >= call.timeout_s:  # the box kills what runs for longer
         return TimedOut(
             f"a run of {call.function!r} took longer than the {call.timeout_s:g} s that it may, "
             "and the replica that held the call was ended"

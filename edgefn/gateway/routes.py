@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from edgefn.gateway import admin, catalogue, readiness, v2
+from edgefn.gateway import admin, catalogue, readiness, route_admin, v2
 from edgefn.gateway.answer import Answer
 from edgefn.gateway.errors import MethodNotAllowed, NotFound
 from edgefn.gateway.invoke import invoke
@@ -33,6 +33,9 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/v2/models/{name}/infer", v2.infer),
     ("POST", "/v2/models/{name}/versions/{version}/infer", v2.infer),
     ("GET", "/admin/v1/status", admin.ask),
+    ("GET", "/admin/v1/counts", admin.ask),
+    ("GET", "/admin/v1/decisions", route_admin.decisions),
+    ("GET", "/admin/v1/route/{name}", route_admin.explain),
     ("POST", "/admin/v1/blobs/missing", admin.ask),
     ("PUT", "/admin/v1/blobs/{sha256}", admin.put_blob),
     ("GET", "/admin/v1/deployments", admin.ask),

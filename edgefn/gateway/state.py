@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from edgefn.gateway.blobs import BlobUploads
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.control import GatewayConfig
+from edgefn.gateway.decision_log import DecisionLog
 from edgefn.gateway.dispatcher import Dispatcher
-from edgefn.gateway.give_ups import GiveUps
 from edgefn.gateway.openapi import OpenApi
+from edgefn.routing.table import HERE
 from edgefn_runtime.wire import MAX_BODY_BYTES
 
 _BODY_MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -24,12 +26,12 @@ class Gateway:
         dispatcher: Brings calls to replicas.
         box: Asks the box.
         report: Tells the box what was counted until now.
-        give_ups: Answers calls whose time is up.
+        decisions: What became of the last calls.
         uploads: Takes blobs.
         body_memory: Bounds what large bodies hold.
         openapi: Describes the functions.
         max_body_bytes: Most that a call may bring.
-        tier_and_box: Header lines that every result has.
+        tier_and_box: Header lines of what is answered by this box.
         loop: That of the process.
     """
 
@@ -44,15 +46,29 @@ class Gateway:
         self.dispatcher = dispatcher
         self.box = box
         self.report = report
-        self.give_ups = GiveUps(dispatcher.give_up)
+        self.decisions = DecisionLog()
         self.uploads = BlobUploads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()
         self.max_body_bytes = min(config.max_body_bytes, MAX_BODY_BYTES)
-        self.tier_and_box = (
-            f"Edgefn-Tier: {_plain(config.tier)}\r\nEdgefn-Box: {_plain(config.box)}\r\n"
-        )
+        self.tier_and_box = _tier_and_box(config.tier, config.box)
         self.loop = asyncio.get_running_loop()
+
+    def answered_at(self, place: str) -> str:
+        """Returns the header lines that say where a call was answered.
+
+        Args:
+            place: Name of a peer, or `HERE`.
+        """
+        if place == HERE:
+            return self.tier_and_box
+        known = self.dispatcher.places.get(place)
+        return _tier_and_box(known.tier if known is not None else "", place)
+
+
+@lru_cache(maxsize=64)
+def _tier_and_box(tier: str, box: str) -> str:
+    return f"Edgefn-Tier: {_plain(tier)}\r\nEdgefn-Box: {_plain(box)}\r\n"
 
 
 def _plain(text: str) -> str:

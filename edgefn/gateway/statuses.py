@@ -46,10 +46,12 @@ STATUSES: Final[dict[str, int]] = {
     "storage_failed": 507,
 }
 
-# Seconds that a refused caller is asked to wait if the error says nothing of it. Not for a
+# Seconds that a refused caller is asked to wait if the error says nothing of it; None: then not. Not for a
 # quarantine, which ends with the next deployment only.
-_RETRY_AFTER_S: Final = {
+_RETRY_AFTER_S: Final[dict[str, int | None]] = {
+    "deadline_unattainable": None,
     "queue_full": 1,
+    "variant_unavailable": None,
     "too_many_connections": 1,
     "unavailable": 1,
 }
@@ -74,9 +76,9 @@ def status_of(code: str) -> int:
 
 def retry_after_s(error: ErrorBody) -> int | None:
     """Returns the whole seconds after which another try makes sense, or None."""
-    default = _RETRY_AFTER_S.get(error.code)
-    if default is None:
+    if error.code not in _RETRY_AFTER_S:
         return None
+    default = _RETRY_AFTER_S[error.code]
     told = error.detail.get("retry_after_s")
     if isinstance(told, int | float) and math.isfinite(told):
         return max(1, math.ceil(told))

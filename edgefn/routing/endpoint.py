@@ -1,135 +1,163 @@
-"""What is known of one endpoint's load, and how long a call sent to it now would take.
+"""One endpoint as a candidate: what it is worth, and all that its predictions are made of."""
 
-Two lower bounds of the wait are known: the work that this router sent and that is not answered, and
-the backlog of the last load report, less the time since, plus what was sent after it. The first
-misses the calls of other gateways, the second those that were on their way when the report was
-written; the larger of both is taken. (A router that counts reports alone herds: all calls of one
-round trip go to the endpoint that was idle when it last spoke.)
-
-An estimate that nothing refreshes loses half of its weight every `HALF_LIFE_S`: one slow run must
-not make the router refuse for ever what it would have to send to learn better.
-"""
-
+from math import inf
 from typing import Final
 
-HALF_LIFE_S: Final = 1.0
-_RISE: Final = 0.2  # weight of a slower sample: one outlier must not refuse the next calls
-_MAX_RISE: Final = 4.0  # and it counts for at most so many times what was expected
-_FALL: Final = 0.5  # weight of a faster one: hope costs little, the replica checks again
+from edgefn.routing.calibration import Calibration, chance_of
+from edgefn.routing.decisions import Purpose, Send
+from edgefn.routing.health import Health
+from edgefn.routing.network import Path
+from edgefn.routing.price import Pool
+from edgefn.routing.server import Server
+from edgefn.routing.service import Service
 
-
-class ServiceTime:
-    """How long runs take, learned from what is reported.
-
-    Attributes:
-        run_s: Of one run, a whole batch; 0 while nothing is known.
-        each_s: The same divided by the calls of a batch: what one more call adds to the wait.
-    """
-
-    __slots__ = ("each_s", "run_s")
-
-    def __init__(self) -> None:
-        self.run_s = 0.0
-        self.each_s = 0.0
-
-    def learn(self, service_s: float, batch: int) -> None:
-        """Takes the time that one batch ran."""
-        self.run_s = _blend(self.run_s, service_s)
-        self.each_s = _blend(self.each_s, service_s / batch)
+UNKNOWN_WORK_S: Final = 0.001  # of a call whose service time nobody measured yet: it must count
+WAIT_NOISE: Final = 0.25  # standard deviation of a wait, relative to it
 
 
 class Endpoint:
-    """One connected endpoint.
+    """One endpoint that is connected.
 
     Attributes:
         name: Its id.
-        outstanding: Calls that were sent and are not answered.
+        function: Name of the function,
+        variant: and of its variant that is served there.
+        accuracy: Of the variant, if it was measured.
+        here: Whether it is on this box.
+        path: The network to it,
+        server: what its calls queue for,
+        service: how long they run there,
+        calibration: how far that is to be trusted,
+        pool: what work costs there,
+        health: and whether it answers at all.
+        worth: Of an answer in time.
+        toll: Costs and handicaps, to be paid in any case.
+        top: What its score can be at best.
+        second_choice: Additional handicap of what has no deadline.
+        replicas: How many answer there.
+        prefix_s: Work that is done here before the call can go there.
+        ahead_s: That, and the start of a replica if there is none.
+        bytes_factor: What of a call's bytes goes over the network.
+        limit: Calls that it may hold.
+        outstanding: Calls that it holds.
+        shut: Whether no call may go there now: it is full, or is left alone.
+        sent_s: When the last call was sent there.
+        gone: Whether it is no endpoint any more.
     """
 
     __slots__ = (
-        "_backlog_s",
-        "_late_s",
-        "_late_since_s",
-        "_quiet_since_s",
-        "_reported_s",
-        "_sent_since_report",
-        "_own",
-        "_siblings",
+        "accuracy",
+        "ahead_s",
+        "bytes_factor",
+        "calibration",
+        "function",
+        "gone",
+        "health",
+        "here",
+        "limit",
         "name",
         "outstanding",
+        "path",
+        "pool",
+        "prefix_s",
+        "replicas",
+        "second_choice",
+        "sent_s",
+        "server",
+        "service",
+        "shut",
+        "toll",
+        "top",
+        "variant",
+        "worth",
     )
 
-    def __init__(self, name: str, siblings: ServiceTime, now_s: float) -> None:
+    accuracy: float | None
+    ahead_s: float
+    bytes_factor: float
+    calibration: Calibration
+    here: bool
+    limit: int
+    path: Path
+    pool: Pool
+    prefix_s: float
+    second_choice: float
+    service: Service
+    toll: float
+    top: float
+    worth: float
+
+    def __init__(
+        self, name: str, function: str, variant: str, server: Server, now_s: float
+    ) -> None:
         self.name = name
+        self.replicas = 1
+        self.function = function
+        self.variant = variant
+        self.server = server
+        self.health = Health()
         self.outstanding = 0
-        self._own = ServiceTime()
-        self._siblings = siblings  # what it is taken for until it has answered
-        self._backlog_s = 0.0
-        self._reported_s = now_s
-        self._sent_since_report = 0
-        self._quiet_since_s = now_s
-        self._late_s = 0.0
-        self._late_since_s = now_s
+        self.shut = False
+        self.sent_s = now_s
+        self.gone = False
 
-    def predicted_s(self, now_s: float) -> float:
-        """Returns how long a call sent now would take to be answered."""
-        known = self._own if self._own.run_s else self._siblings
-        run_s, each_s = known.run_s, known.each_s
-        if not self.outstanding:
-            weight = _weight(now_s - self._quiet_since_s)
-            run_s, each_s = run_s * weight, each_s * weight
-        told_s = self._backlog_s - (now_s - self._reported_s) + self._sent_since_report * each_s
-        own_s = self.outstanding * each_s
-        wait_s = told_s if told_s > own_s else own_s
-        if self._late_s:
-            wait_s += self._lateness_s(now_s)
-        return wait_s + run_s
+    def prepare(
+        self, now_s: float, deadline_s: float, size_bytes: int, purpose: Purpose = "first"
+    ) -> Send:
+        """Returns what sending a call there now would be; nothing is counted."""
+        path, server, service = self.path, self.server, self.service
+        send = Send()
+        send.endpoint = self.name
+        send.variant = self.variant
+        send.place = path.place.name
+        send.purpose = purpose
+        send.sent_s = now_s
+        send.deadline_s = deadline_s
+        send.size_bytes = size = int(size_bytes * self.bytes_factor)
+        send.network_s = network_s = path.base_s + path.each_s * size
+        send.cold_s = cold_s = self.ahead_s
+        send.wait_s = wait_s = server.wait_s(now_s, path.fixed_s)
+        batch, slowness = server.batch, server.slowness
+        send.service_s = run_s = (service.fixed_s + service.each_s * batch) * slowness
+        noise_s, unsure_s = service.cv * run_s, WAIT_NOISE * wait_s
+        sd_s = (path.variance + unsure_s * unsure_s + noise_s * noise_s) ** 0.5
+        mean_s = network_s + cold_s + wait_s + run_s
+        calibration = self.calibration
+        send.sd_s = sd_s
+        send.bound_s = mean_s + calibration.z * sd_s
+        send.chance = (
+            1.0
+            if deadline_s == inf
+            else chance_of(deadline_s - now_s - mean_s, sd_s * calibration.scale)
+        )
+        work_s = (service.fixed_s / batch + service.each_s) * slowness
+        send.work_s = work_s if work_s > 0.0 else UNKNOWN_WORK_S
+        send.hedge_at_s = inf
+        send.degraded = False
+        send.ledger = None
+        return send
 
-    def assign(self) -> None:
-        """Counts one more call."""
+    def commit(self, now_s: float, send: Send) -> None:
+        """Counts a call as sent there."""
+        send.ledger = self
+        self.sent_s = now_s
         self.outstanding += 1
-        self._sent_since_report += 1
+        if self.outstanding >= self.limit or self.health.until_s:
+            self.settle()
+        self.server.sent(now_s, send)
+        self.pool.sent(send.work_s)
+        if not self.here:
+            self.path.sent(send)
 
-    def leave(self, now_s: float) -> None:
-        """Counts one call less."""
-        if self.outstanding > 1:
-            self.outstanding -= 1
-        else:  # already 0 only for answers to calls from before a reconnection
-            self.outstanding = 0
-            self._quiet_since_s = now_s
-        if self._sent_since_report > self.outstanding:
-            self._sent_since_report = self.outstanding
+    def resolve(self, send: Send) -> None:
+        """Counts a call as not there any more."""
+        send.ledger = None
+        self.outstanding -= 1
+        if self.shut:
+            self.settle()
+        self.server.resolved(send.work_s)
 
-    def report(self, now_s: float, service_s: float, backlog_s: float, batch: int) -> None:
-        """Takes the load report of an answer."""
-        self._backlog_s = backlog_s
-        self._reported_s = now_s
-        self._sent_since_report = 0
-        self._late_s = 0.0
-        if batch:
-            self._own.learn(service_s, batch)
-            self._siblings.learn(service_s, batch)
-
-    def abandoned(self, now_s: float, overdue_s: float) -> None:
-        """Counts a call that no one waits for any more.
-
-        An overdue one says that the endpoint is slower than predicted, although it said nothing.
-        """
-        self.leave(now_s)
-        if overdue_s:
-            self._late_s = max(self._lateness_s(now_s), overdue_s)
-            self._late_since_s = now_s
-
-    def _lateness_s(self, now_s: float) -> float:
-        return self._late_s * _weight(now_s - self._late_since_s)
-
-
-def _weight(age_s: float) -> float:
-    return float(0.5 ** (age_s / HALF_LIFE_S))
-
-
-def _blend(estimate_s: float, sample_s: float) -> float:
-    if not estimate_s:
-        return sample_s
-    sample_s = min(sample_s, _MAX_RISE * estimate_s)
-    return estimate_s + (sample_s - estimate_s) * (_RISE if sample_s > estimate_s else _FALL)
+    def settle(self) -> None:
+        """Brings `shut` up to date; one that was left alone gets one call to begin with."""
+        most = 1 if self.health.on_trial else self.limit
+        self.shut = self.outstanding >= most or self.health.until_s > 0.0

@@ -1,29 +1,24 @@
-"""Sends each call to the replica that is predicted to answer it first, or refuses it early.
+"""Sends each call to where it is predicted to be answered in time at the best worth, or refuses it.
 
-Pure: `now_s` is handed in, and nothing is read or written but its own table. The one who calls it
+Pure: `now_s` is handed in, and nothing is read or written but its own state. The one who calls it
 does what it decides, and tells it what came of it.
 
-A call is refused before it runs only on good grounds, because the replica checks again, with better
-knowledge, before it runs it: its budget is spent, or it is exceeded by the prediction by
-`CLEAR_MARGIN`. While no replica is up a call waits for one, unless the last start took more than
-`HOPELESS_START` times its budget: then it is refused at once, and a replica is started all the
-same, so that a later call finds it.
+The rule: of all endpoints that may answer, the one of the greatest `P(in time) * worth - costs`
+(`weighing.py`). A call is refused before it runs only if none has a chance worth the work, and the
+replica checks again, with better knowledge, before it runs it. What was learned may be wrong, and
+nothing would correct it if it led to no call being sent; so one that has no chance is sent all the
+same if nothing was sent there for a while.
 """
 
 from math import inf
 from typing import Final
 
-from edgefn.errors import (
-    DeadlineUnattainable,
-    EdgefnError,
-    NotDeployed,
-    Quarantined,
-    QueueFull,
-    VariantUnavailable,
-)
-from edgefn.routing.choice import Choice, choose
+from edgefn.errors import EdgefnError
+from edgefn.routing import refusals
+from edgefn.routing.admission import PRIORITIES, Admission
+from edgefn.routing.cold_start import best_start
 from edgefn.routing.decisions import Decision, Demand, Refuse, Rng, Send, Wait
-from edgefn.routing.endpoint import Endpoint, ServiceTime
+from edgefn.routing.endpoint import Endpoint
 from edgefn.routing.events import (
     Abandoned,
     Answered,
@@ -31,244 +26,218 @@ from edgefn.routing.events import (
     Disconnected,
     Event,
     Failed,
+    LoadReported,
+    ProbeAnswered,
+    ProbeSent,
     TableChanged,
 )
-from edgefn.routing.explanation import Candidate, Explanation
-from edgefn.routing.table import HERE, DeployedVariant, Deployment
+from edgefn.routing.explain import explain
+from edgefn.routing.explanation import Explanation
+from edgefn.routing.function import Function
+from edgefn.routing.learning import abandoned, answered, failed
+from edgefn.routing.plan import ColdStart, Plan
+from edgefn.routing.registry import Registry
+from edgefn.routing.second import SecondSends
+from edgefn.routing.weighing import best_in_time, best_without_deadline
 
-CLEAR_MARGIN: Final = 1.25
-HOPELESS_START: Final = 2.0
 MAX_OUTSTANDING: Final = 256
-
-
-class _Variant:
-    """One variant of a deployed function, and its connected endpoints."""
-
-    __slots__ = ("deployed", "endpoints", "function", "refused", "service", "wait")
-
-    def __init__(
-        self, function: str, deployed: DeployedVariant, service: ServiceTime | None = None
-    ) -> None:
-        self.function = function
-        self.deployed = deployed
-        self.endpoints: list[Endpoint] = []
-        self.service = service or ServiceTime()
-        self.refused = bool(deployed.quarantined or deployed.unavailable)
-        self.wait = Wait(variant=deployed.name)
-
-    def add(self, endpoint: Endpoint) -> None:
-        order = [one.name for one in self.deployed.endpoints]
-        self.endpoints.append(endpoint)
-        self.endpoints.sort(key=lambda one: order.index(one.name))
-
-
-class _Function:
-    """One deployed function."""
-
-    __slots__ = ("default", "deployment", "variants")
-
-    def __init__(self, deployment: Deployment, before: "_Function | None") -> None:
-        same = before is not None and before.deployment.revision == deployment.revision
-        kept = before.variants if before is not None and same else {}
-        self.deployment: Deployment = deployment
-        self.variants: dict[str, _Variant] = {
-            one.name: _Variant(
-                deployment.name, one, kept[one.name].service if one.name in kept else None
-            )
-            for one in deployment.variants
-        }
-        self.default = self.variants[deployment.default]
-
-    def chosen(self, choice: Choice) -> _Variant:
-        """Returns the variant for a call that asks for one.
-
-        Raises:
-            EdgefnError: There is none.
-        """
-        deployment = self.deployment
-        return self.variants[choose(deployment.name, deployment.variants, choice).name]
+TICK_S: Final = 0.1
+TRIAL_MIN_S: Final = 0.05  # a quiet endpoint is tried against the prediction after
+TRIAL_MAX_S: Final = 1.0  # as long as a call is said to take, within these bounds
 
 
 class Router:
     """Decides where calls go.
 
     Args:
-        max_outstanding: Most calls that one endpoint may hold.
+        max_outstanding: Most calls that one replica may hold.
     """
 
     def __init__(self, *, max_outstanding: int = MAX_OUTSTANDING) -> None:
-        self._max_outstanding = max_outstanding
-        self._functions: dict[str, _Function] = {}
-        self._variants_of: dict[str, _Variant] = {}  # by endpoint, connected or not
-        self._endpoints: dict[str, Endpoint] = {}
+        self._registry = Registry(max_outstanding)
+        self._functions = self._registry.functions
+        self._admission = Admission()
+        self._second = SecondSends()
+        self._ejected: set[Endpoint] = set()
+        self._ticked_s = 0.0
+        self._tick_at_s = -inf
 
     def decide(self, now_s: float, call: Demand, rng: Rng) -> Decision:
         """Returns what to do with a call. A `Send` is counted as work of its endpoint at once."""
+        if now_s >= self._tick_at_s:
+            self._tick(now_s)
         function = self._functions.get(call.function)
         if function is None:
-            return Refuse(
-                error=NotDeployed(f"no function {call.function!r} is deployed on this box")
-            )
-        budget_s = inf if call.deadline_s is None else call.deadline_s - now_s
-        if budget_s <= 0.0:
-            return Refuse(
-                error=DeadlineUnattainable(
-                    f"the deadline passed {-budget_s * 1000:.1f} ms before the call could be sent"
-                )
-            )
-        variant = function.default
-        if call.choice is not None:
-            try:
-                variant = function.chosen(call.choice)
-            except EdgefnError as error:
-                return Refuse(error=error)
-        if variant.refused:
-            return Refuse(error=_refusal(call.function, variant.deployed))
-        best, least_s = None, inf
-        for endpoint in variant.endpoints:
-            predicted_s = endpoint.predicted_s(now_s)
-            if predicted_s > least_s or endpoint.outstanding >= self._max_outstanding:
-                continue
-            if best is None or predicted_s < least_s or endpoint.outstanding < best.outstanding:
-                best, least_s = endpoint, predicted_s
+            return refusals.not_deployed(call.function)
+        deadline_s = call.deadline_s
+        if deadline_s is None:
+            deadline_s = budget_s = inf
+        else:
+            budget_s = deadline_s - now_s
+            if budget_s <= 0.0:
+                return refusals.too_late(budget_s)
+        choice, local = call.choice, call.hops > 0
+        plan = function.plan
+        if choice is not None or local:
+            plan = function.plan_for(choice, local=local)
+        if plan.error is not None:
+            return Refuse(error=plan.error)
+        admission = self._admission
+        priority = min(max(call.priority, 0), PRIORITIES - 1)
+        admission.arrived(priority)
+        if admission.refuses and not admission.admits(priority, rng):
+            return self._shed(now_s, call, plan, priority)
+        for path in plan.paths:
+            path.look(now_s)
+        size_bytes = call.size_bytes
+        if budget_s == inf:
+            best, score = best_without_deadline(plan.warm, now_s, size_bytes, function.patience_s)
+            nearest = None
+        else:
+            best, score, nearest = best_in_time(plan.warm, now_s, budget_s, size_bytes)
+        if score < plan.cold_top:
+            start, start_worth = best_start(plan, budget_s, function.patience_s)
+            if start is not None and start_worth > score:
+                return Wait(variant=start.variant.name, work_s=start.work_s)
         if best is None:
-            return self._without_room(now_s, variant, budget_s)
-        if least_s > budget_s * CLEAR_MARGIN:
-            return Refuse(error=_unattainable(call.function, least_s, budget_s))
-        best.assign()
-        return _sent(now_s, call, variant.deployed.name, best, least_s)
+            return self._without_chance(now_s, call, function, plan, nearest)
+        return self._send(now_s, call, function, plan, best, deadline_s)
 
     def hedge(self, now_s: float, call: Demand, first: Send, rng: Rng) -> Send | None:
         """Returns where a call that is not answered yet should go as well, if anywhere."""
-        return None
+        return self._second.hedge(now_s, call, first, self._function_of(call))
 
     def retry(self, now_s: float, call: Demand, lost: Send, rng: Rng) -> Send | None:
         """Returns where a call that was lost should go instead, if anywhere."""
-        return None
+        return self._second.retry(now_s, call, lost, self._function_of(call))
 
     def escalate(self, now_s: float, call: Demand, doubtful: Send, rng: Rng) -> Send | None:
         """Returns the better variant that a call with a doubtful answer should go to, if any."""
-        return None
+        return self._second.escalate(now_s, call, doubtful, self._function_of(call))
 
     def explain(self, now_s: float, call: Demand) -> Explanation:
-        """Returns what would be decided about a call, and why; nothing is counted."""
-        function = self._functions[call.function]
-        candidates = [
-            Candidate(endpoint=one.name, variant=variant.deployed.name, place=HERE, tier="")
-            for variant in function.variants.values()
-            for one in variant.endpoints
-        ]
-        return Explanation(
-            function=call.function,
-            objective=function.deployment.objective,
-            budget_ms=None if call.deadline_s is None else (call.deadline_s - now_s) * 1000,
-            decision="",
-            candidates=tuple(candidates),
-        )
+        """Returns what would be decided about a call, and why; nothing is counted.
+
+        Raises:
+            NotDeployed: There is no such function.
+        """
+        function = self._function_of(call)
+        if function is None:
+            raise refusals.not_deployed(call.function).error
+        return explain(now_s, call, function)
 
     def observe(self, now_s: float, event: Event) -> None:
         """Takes note of what happened. Events of endpoints that are gone are ignored."""
-        if type(event) is Answered:
-            endpoint = self._endpoints.get(event.send.endpoint)
-            if endpoint is not None:
-                if not event.abandoned:
-                    endpoint.leave(now_s)
-                endpoint.report(now_s, event.service_s, event.backlog_s, event.batch)
+        kind = type(event)
+        if kind is Answered:
+            answered(now_s, event, self._registry.endpoints, self._admission)  # type: ignore[arg-type]
         elif isinstance(event, Abandoned):
-            endpoint = self._endpoints.get(event.send.endpoint)
-            if endpoint is not None:
-                overdue_s = now_s - event.send.sent_s if event.overdue else 0.0
-                endpoint.abandoned(now_s, overdue_s)
+            abandoned(now_s, event, self._admission)
         elif isinstance(event, Failed):
-            endpoint = self._endpoints.get(event.send.endpoint)
+            endpoint = failed(now_s, event)
             if endpoint is not None:
-                endpoint.abandoned(now_s, 0.0)
+                self._eject(now_s, endpoint)
+        elif isinstance(event, ProbeSent):
+            if (path := self._registry.paths.get(event.place)) is not None:
+                path.probe_sent(now_s)
+        elif isinstance(event, ProbeAnswered):
+            if (path := self._registry.paths.get(event.place)) is not None:
+                path.heard(now_s)
+                path.learn(now_s, event.took_s, event.size_bytes)
+        elif isinstance(event, LoadReported):
+            self._registry.reported(now_s, event)
         elif isinstance(event, Connected):
-            self._connect(now_s, event.endpoint)
+            self._registry.connect(now_s, event.endpoint)
         elif isinstance(event, Disconnected):
-            self._disconnect(event.endpoint)
+            self._registry.disconnect(event.endpoint)
         elif isinstance(event, TableChanged):
-            self._replace_table(event.deployments)
+            self._registry.replace(now_s, event)
+            self._functions = self._registry.functions
 
-    def _without_room(self, now_s: float, variant: _Variant, budget_s: float) -> Decision:
-        name = variant.function
-        if variant.endpoints:
-            soonest_s = min(endpoint.predicted_s(now_s) for endpoint in variant.endpoints)
-            return Refuse(
-                error=QueueFull(
-                    f"all {len(variant.endpoints)} replicas of {name!r} hold "
-                    f"{self._max_outstanding} calls; try again later",
-                    retry_after_s=round(soonest_s, 3),
-                )
-            )
-        load_s = variant.deployed.load_s
-        if load_s > budget_s * HOPELESS_START:
-            return Refuse(
-                error=DeadlineUnattainable(
-                    f"no replica of {name!r} runs, and its last start took {load_s:.3f} s; the "
-                    f"call had {budget_s * 1000:.1f} ms left. One is being started: try again",
-                    retry_after_s=round(load_s, 3),
-                ),
-                wake=variant.deployed.name,
-            )
-        return variant.wait
+    def _function_of(self, call: Demand) -> Function | None:
+        return self._functions.get(call.function)
 
-    def _connect(self, now_s: float, name: str) -> None:
-        variant = self._variants_of.get(name)
-        if variant is None or name in self._endpoints:
-            return
-        endpoint = Endpoint(name, variant.service, now_s)
-        self._endpoints[name] = endpoint
-        variant.add(endpoint)
+    def _send(
+        self,
+        now_s: float,
+        call: Demand,
+        function: Function,
+        plan: Plan,
+        best: Endpoint,
+        deadline_s: float,
+    ) -> Send:
+        send = best.prepare(now_s, deadline_s, call.size_bytes)
+        best.commit(now_s, send)
+        self._second.earn()
+        if not best.here and plan.near and deadline_s < inf:
+            self._second.set_timer(now_s, call, function, plan, send)
+        return send
 
-    def _disconnect(self, name: str) -> None:
-        endpoint = self._endpoints.pop(name, None)
-        if endpoint is not None:
-            self._variants_of[name].endpoints.remove(endpoint)
+    def _without_chance(
+        self, now_s: float, call: Demand, function: Function, plan: Plan, nearest: Endpoint | None
+    ) -> Decision:
+        """Decides on a call that no endpoint is expected to answer in time."""
+        deadline_s = inf if call.deadline_s is None else call.deadline_s
+        if plan.below:
+            lower, _, _ = best_in_time(plan.below, now_s, deadline_s - now_s, call.size_bytes)
+            if lower is not None:
+                send = self._send(now_s, call, function, plan, lower, deadline_s)
+                send.degraded = True
+                return send
+        if nearest is not None and _may_try(now_s, nearest):
+            return self._send(now_s, call, function, plan, nearest, deadline_s)
+        self._admission.dropped()
+        if nearest is not None:
+            send = nearest.prepare(now_s, deadline_s, call.size_bytes)
+            return refusals.unattainable(call.function, send, deadline_s - now_s)
+        if plan.warm:
+            return refusals.no_room(call.function, plan.warm, now_s)
+        if plan.cold:
+            start = min(plan.cold, key=_load_s)
+            return refusals.hopeless_start(call.function, start, deadline_s - now_s)
+        return refusals.no_room(call.function, plan.below, now_s)
 
-    def _replace_table(self, deployments: tuple[Deployment, ...]) -> None:
-        self._functions = {
-            deployment.name: _Function(deployment, self._functions.get(deployment.name))
-            for deployment in deployments
-        }
-        connected, self._endpoints = self._endpoints, {}
-        self._variants_of = {}
-        for function in self._functions.values():
-            for variant in function.variants.values():
-                for name in (one.name for one in variant.deployed.endpoints):
-                    self._variants_of[name] = variant
-                    if name in connected:
-                        self._endpoints[name] = connected[name]
-                        variant.add(connected[name])
+    def _shed(self, now_s: float, call: Demand, plan: Plan, priority: int) -> Refuse:
+        error: EdgefnError = refusals.shed(call.function, priority)
+        if not plan.warm:
+            return Refuse(error=error)
+        send = plan.warm[0].prepare(now_s, inf, call.size_bytes)
+        return Refuse(error=error, variant=send.variant, work_s=send.work_s)
+
+    def _eject(self, now_s: float, endpoint: Endpoint) -> None:
+        """Leaves an endpoint alone that failed too often, but never most of a function's."""
+        alike = self._functions[endpoint.function].endpoints
+        shunned = sum(1 for one in alike if one.health.until_s) + (not endpoint.health.until_s)
+        if 2 * shunned <= len(alike):
+            endpoint.health.eject(now_s)
+            endpoint.settle()
+            self._ejected.add(endpoint)
+
+    def _tick(self, now_s: float) -> None:
+        """Does what is due now and then."""
+        passed_s = now_s - self._ticked_s if self._tick_at_s > -inf else TICK_S
+        for pool in self._registry.pools.values():
+            pool.tick(passed_s)
+        for server in self._registry.servers.values():
+            server.fade(now_s, self._ticked_s)
+        self._admission.tick()
+        for endpoint in tuple(self._ejected):
+            if endpoint.gone or endpoint.health.until_s <= now_s:
+                endpoint.health.until_s = 0.0
+                endpoint.settle()
+                self._ejected.discard(endpoint)
+        self._ticked_s = now_s
+        self._tick_at_s = now_s + TICK_S
 
 
-def _sent(now_s: float, call: Demand, variant: str, endpoint: Endpoint, predicted_s: float) -> Send:
-    send = Send()
-    send.endpoint, send.variant, send.place = endpoint.name, variant, HERE
-    send.purpose, send.sent_s, send.size_bytes = "first", now_s, call.size_bytes
-    send.deadline_s = inf if call.deadline_s is None else call.deadline_s
-    send.network_s = send.cold_s = send.wait_s = 0.0
-    send.service_s = send.bound_s = send.work_s = predicted_s
-    send.sd_s, send.chance, send.hedge_at_s, send.degraded = 0.0, 1.0, inf, False
-    send.ledger = None
-    return send
+def _may_try(now_s: float, endpoint: Endpoint) -> bool:
+    """Whether a call may go there against the prediction, to learn whether that is right."""
+    if endpoint.server.outstanding or endpoint.path.base_s > endpoint.path.fixed_s:
+        return False
+    run_s = endpoint.prepare(now_s, inf, 0).predicted_s
+    quiet_s = now_s - endpoint.sent_s
+    return quiet_s >= min(max(run_s, TRIAL_MIN_S), TRIAL_MAX_S)
 
 
-def _refusal(function: str, variant: DeployedVariant) -> EdgefnError:
-    if variant.quarantined:
-        return Quarantined(
-            f"variant {variant.name} of function {function!r} is quarantined: "
-            f"{variant.quarantined}. Deploy a fixed revision or roll back"
-        )
-    return VariantUnavailable(
-        f"variant {variant.name} of function {function!r} is not served here: {variant.unavailable}"
-    )
-
-
-def _unattainable(function: str, predicted_s: float, budget_s: float) -> DeadlineUnattainable:
-    return DeadlineUnattainable(
-        f"the replicas of {function!r} need about {predicted_s * 1000:.1f} ms; the call has "
-        f"{budget_s * 1000:.1f} ms left",
-        predicted_ms=round(predicted_s * 1000, 3),
-        budget_ms=round(budget_s * 1000, 3),
-    )
+def _load_s(start: ColdStart) -> float:
+    return start.load_s

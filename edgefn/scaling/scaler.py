@@ -1,162 +1,144 @@
-"""How many replicas a lone box keeps for each variant of each function.
+"""How many replicas each variant of each function should have: the scaler of one pool of replicas.
 
-Like the Kubernetes HorizontalPodAutoscaler it works with two stabilisation windows: the number
-rises to the lowest that was wanted all through a short window, and falls towards the highest that
-was wanted at any time of a long one, `idle_s`. A load that does not change gives both windows the
-same numbers, so it never makes the result flap.
-
-What is wanted follows from the calls that are under way. A replica runs one batch at a time, so
-with two batches of calls under way one runs and one forms; with more, a new call waits for longer
-than a whole batch takes, and another replica would have answered it sooner. An asynchronous
-function overlaps its calls, and is full when it runs as many as it may.
+Up follows the arrival-conditioned demand envelope (`envelope`) at once, down after a hold; a
+variant of which nobody knows yet how long its calls run follows the calls under way (`under_way`).
+Whether a replica is kept for the next call of a rare function follows from when it was called
+before (`idle_times`).
 
 The bounds that a function declares hold for its variants together; what each of them wants beyond
-that is shared out by `share`. A variant that was not called for `QUIET_S` makes room for one that
+that is shared out by `share`. A variant that was not called for a second makes room for one that
 is: callers may name variants, and must not have to wait for `idle_s` until another one has ended.
+When memory is short, what is least worth it goes first (`memory`).
+
+There are three states of readiness. Hot is a ready replica. Warm is a forkserver that has imported
+what the function needs, so that a replica starts within its measured `boot_s`. Cold is neither.
 """
 
-import math
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
+from edgefn.scaling.memory import Resident, fit
+from edgefn.scaling.pool import Pool
 from edgefn.scaling.share import share
-from edgefn_runtime.manifest import ASYNC_RUNS, FunctionSpec, Scale
+from edgefn.scaling.snapshot import FunctionLoad, Plan, Snapshot, VariantLoad
 
-UP_S: Final = 0.6  # three reports of a gateway: one burst is not yet a load
-STEP_S: Final = 1.0  # between two replicas given up one after the other
-BATCHES: Final = 2  # one that runs and one that forms
-QUIET_S: Final = 1.0  # of a variant in use there is hardly a second without a call
-RELUCTANCE: Final = 2  # a replica is given up only if the others would be this far from full
+SOON_S: Final = 60.0  # ahead of which one looks for calls when memory is short
+WARM_S: Final = 4 * 3600.0  # a forkserver is kept for so long after the last call
+UNKNOWN_BOOT_S: Final = 0.1
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionLoad:
-    """What a box sees of one variant of a function.
-
-    Attributes:
-        name: Of the function.
-        variant: Empty for the default one: whichever it is, a new revision goes on at its level.
-        scale: The bounds that were declared, and `idle_s`.
-        calls_per_replica: Calls under way that one replica is meant to have (`full_at`).
-        replicas: Starting or ready. Counts only where the function is seen for the first time.
-        ongoing: Calls that are at a replica.
-        waiting: Calls that wait for a first replica.
-        calls: Calls answered so far, ever growing.
-    """
-
-    name: str
-    variant: str = ""
-    scale: Scale
-    calls_per_replica: int
-    replicas: int
-    ongoing: int
-    waiting: int
-    calls: int
-
-
-def full_at(spec: FunctionSpec) -> int:
-    """Returns how many calls may be under way at one replica before another one would help."""
-    return ASYNC_RUNS * spec.batch if spec.is_async else BATCHES * spec.batch
-
-
-class _Highest:
-    """The highest of the values seen within a time, in constant amortised work and little memory.
-
-    A value can be forgotten as soon as one that is as high comes after it, so what is kept falls
-    strictly from the oldest to the newest.
-    """
-
-    def __init__(self) -> None:
-        self._kept: deque[tuple[float, int]] = deque()
-
-    def push(self, now_s: float, value: int, within_s: float) -> int:
-        kept = self._kept
-        while kept and kept[-1][1] <= value:
-            kept.pop()
-        kept.append((now_s, value))
-        while kept[0][0] < now_s - within_s:
-            kept.popleft()
-        return kept[0][1]
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is remembered of one function between two decisions."""
-
-    level: int
-    since_s: float
-    called_s: float
-    calls: int = -1
-    stepped_s: float = -math.inf
-    down: _Highest = field(default_factory=_Highest)
-    up: _Highest = field(default_factory=_Highest)
-
-    def quiet_s(self, now_s: float) -> float:
-        """Returns how long ago it was called; 0 if it is in use."""
-        quiet_s = now_s - self.called_s
-        return quiet_s if quiet_s >= QUIET_S else 0.0
+_Key = tuple[str, str]
 
 
 class Scaler:
     """Decides how many replicas each variant should have. Pure: time and load are handed in."""
 
     def __init__(self) -> None:
-        self._memory: dict[tuple[str, str], _Memory] = {}
+        self._pools: dict[_Key, Pool] = {}
+        self._credits: dict[_Key, float] = {}
+        self._credit = 0.0  # worth of the last replica for which there was no memory
 
-    def desired(self, now_s: float, loads: Iterable[FunctionLoad]) -> dict[tuple[str, str], int]:
-        """Returns the number of replicas, starting ones included, by function and variant.
+    def step(self, now_s: float, snapshot: Snapshot) -> Plan:
+        """Returns what there should be.
 
-        For a default variant it is at least `scale.min`. For each it is at least 1 while a call
-        waits, as long as not all of `scale.max` are in use by others. What `loads` no longer has is
-        forgotten.
+        For a default variant there are at least `scale.min` replicas; for each at least 1 while a
+        call waits, as long as not all of `scale.max` are in use by others. A function whose calls
+        of late could not wait for a replica to start has at least one. What the snapshot no longer
+        has is forgotten.
 
         Args:
-            now_s: Monotonic; never less than at the last decision.
-            loads: One for each variant that may have replicas, of each function the default one
-                first.
+            now_s: Monotonic; never less than at the last step.
+            snapshot: What there is, and what came in since the last step.
         """
-        memory: dict[tuple[str, str], _Memory] = {}
-        variants: dict[str, list[FunctionLoad]] = {}
-        for load in loads:
-            key = load.name, load.variant
-            memory[key] = self._memory.get(key) or _Memory(load.replicas, now_s, now_s)
-            self._decide(now_s, load, memory[key])
-            variants.setdefault(load.name, []).append(load)
-        self._memory = memory
-        desired: dict[tuple[str, str], int] = {}
-        for name, of_function in variants.items():
-            scale = of_function[0].scale
-            remembered = [memory[name, load.variant] for load in of_function]
-            quiet_s = [each.quiet_s(now_s) for each in remembered]
-            levels = [each.level for each in remembered]
-            shares = share(levels, quiet_s, minimum=scale.min, maximum=scale.max)
-            for load, each, count in zip(of_function, remembered, shares, strict=True):
-                desired[name, load.variant] = count
-                if each.quiet_s(now_s):
-                    each.level = count  # what made room comes back when it is called, not before
-        return desired
+        self._pools = {
+            (function.name, load.name): self._pools.get((function.name, load.name))
+            or Pool(load.replicas, now_s, now_s)
+            for function in snapshot.functions
+            for load in function.variants
+        }
+        desired: dict[_Key, int] = {}
+        for function in snapshot.functions:
+            desired.update(self._of_function(now_s, function))
+        if snapshot.memory_bytes:
+            self._fit(now_s, snapshot, desired)
+        return Plan(
+            desired=desired,
+            environments=frozenset(
+                function.environment
+                for function in snapshot.functions
+                if self._is_warm(now_s, function, desired)
+            ),
+            reserve={each.name: self._reserve(each) for each in snapshot.functions},
+        )
+
+    def _of_function(self, now_s: float, function: FunctionLoad) -> dict[_Key, int]:
+        pools = [self._pools[function.name, load.name] for load in function.variants]
+        for pool, load in zip(pools, function.variants, strict=True):
+            pool.step(now_s, function, load)
+        self._keep_one(now_s, function, pools)
+        scale = function.scale
+        quiet_s = [pool.quiet_s(now_s) for pool in pools]
+        levels = [pool.level for pool in pools]
+        counts = share(levels, quiet_s, minimum=scale.min, maximum=scale.max)
+        for pool, count in zip(pools, counts, strict=True):
+            if pool.quiet_s(now_s):
+                pool.give_way(count)
+        return {
+            (function.name, load.name): count
+            for load, count in zip(function.variants, counts, strict=True)
+        }
 
     @staticmethod
-    def _decide(now_s: float, load: FunctionLoad, memory: _Memory) -> None:
-        under_way = load.ongoing + load.waiting
-        called = under_way > 0 or load.calls != memory.calls
-        memory.calls = load.calls
-        if called:
-            memory.called_s = now_s
-        needed = math.ceil(under_way / load.calls_per_replica)
-        comfortable = max(math.ceil(under_way * RELUCTANCE / load.calls_per_replica), int(called))
-        lowest = -memory.up.push(now_s, -needed, UP_S)
-        highest = memory.down.push(now_s, comfortable, load.scale.idle_s)
-        level = memory.level
-        seen_s = now_s - memory.since_s  # a window says nothing before it has been filled
-        idle = seen_s >= load.scale.idle_s and now_s - memory.stepped_s >= STEP_S
-        if lowest > level and seen_s >= UP_S:
-            level = lowest
-        elif highest < level and idle:
-            level -= 1
-            memory.stepped_s = now_s
-        minimum = 0 if load.variant else load.scale.min
-        floor = max(minimum, 1 if load.waiting else 0)
-        memory.level = min(max(level, floor), load.scale.max)
+    def _keep_one(now_s: float, function: FunctionLoad, pools: list[Pool]) -> None:
+        if any(pool.level for pool in pools):
+            return
+        for pool, load in zip(pools, function.variants, strict=True):
+            if pool.must_stay(now_s, load.boot_s):
+                pool.level = 1
+                return
+
+    def _fit(self, now_s: float, snapshot: Snapshot, desired: dict[_Key, int]) -> None:
+        """Takes away what there is no memory for."""
+        residents: dict[_Key, Resident] = {}
+        for function in snapshot.functions:
+            for load in function.variants:
+                key = function.name, load.name
+                if not self._pools[key].quiet_s(now_s):
+                    self._credits[key] = self._credit
+                if desired[key]:
+                    residents[key] = self._resident(now_s, function, load, desired[key])
+        counts, worth = fit(list(residents.values()), snapshot.memory_bytes)
+        self._credit = max(self._credit, worth)
+        self._credits = {key: self._credits.get(key, 0.0) for key in self._pools}
+        for key, count in zip(residents, counts, strict=True):
+            if count < desired[key]:
+                desired[key] = count
+                if self._pools[key].quiet_s(now_s):
+                    self._pools[key].give_way(count)
+
+    def _resident(
+        self, now_s: float, function: FunctionLoad, load: VariantLoad, count: int
+    ) -> Resident:
+        key = function.name, load.name
+        pool = self._pools[key]
+        kept = 0 if load.name else function.scale.min
+        if load.waiting or pool.must_stay(now_s, load.boot_s):
+            kept = max(kept, 1)
+        return Resident(
+            count=count,
+            kept=kept,
+            memory_bytes=load.memory_bytes,
+            chance=pool.chance(now_s, SOON_S),
+            boot_s=load.boot_s or UNKNOWN_BOOT_S,
+            credit=self._credits.get(key, 0.0),
+        )
+
+    def _is_warm(self, now_s: float, function: FunctionLoad, desired: dict[_Key, int]) -> bool:
+        keys = [(function.name, load.name) for load in function.variants]
+        return any(desired[key] for key in keys) or any(
+            now_s - self._pools[key].called_s < WARM_S for key in keys
+        )
+
+    def _reserve(self, function: FunctionLoad) -> float:
+        return sum(
+            max(self._pools[function.name, load.name].need - load.ready, 0.0)
+            for load in function.variants
+        )

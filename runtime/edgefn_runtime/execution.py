@@ -15,9 +15,17 @@ import msgspec
 import numpy as np
 
 from edgefn_runtime.errors import ErrorBody, FunctionFailed, InvalidInput, TimedOut
-from edgefn_runtime.servable import Signature
+from edgefn_runtime.servable import CONFIDENCE_FIELDS, Signature
 from edgefn_runtime.tracebacks import describe, text_of
-from edgefn_runtime.wire import MAX_BODY_BYTES, Call, CallHead, Content, Outcome
+from edgefn_runtime.wire import (
+    MAX_BODY_BYTES,
+    NO_CONFIDENCE,
+    Call,
+    CallHead,
+    Content,
+    Outcome,
+    pack_confidence,
+)
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 _LISTS: Final = (list, tuple, np.ndarray)
@@ -37,6 +45,7 @@ class Answer(NamedTuple):
     content: int
     aux: int
     body: bytes
+    confidence: int = NO_CONFIDENCE
 
 
 class Codec(Protocol):
@@ -65,15 +74,23 @@ class Execution:
         codec: Bodies to payloads and back.
         batched: Whether the function takes and returns lists.
         report: Is told of every failure of the function, with the request's id, for the log.
+        confident: Whether replies carry how sure the function is of its answers.
     """
 
     def __init__(
-        self, signature: Signature, codec: Codec, *, batched: bool, report: Report
+        self,
+        signature: Signature,
+        codec: Codec,
+        *,
+        batched: bool,
+        report: Report,
+        confident: bool = False,
     ) -> None:
         self._signature = signature
         self._codec = codec
         self._batched = batched
         self._report = report
+        self._confident = confident
 
     def steps(self, calls: list[Call]) -> Steps:
         """Yields the arguments of each run to make; returns one answer a call, in order."""
@@ -131,7 +148,8 @@ class Execution:
                 )
         except Exception as error:
             return self._failed(call, error)
-        return Answer(Outcome.RESULT, content, aux, body)
+        confidence = confidence_of(payload) if self._confident else NO_CONFIDENCE
+        return Answer(Outcome.RESULT, content, aux, body, confidence)
 
     def _failed(self, call: Call, error: BaseException) -> Answer:
         if not isinstance(error, InvalidInput):
@@ -150,6 +168,16 @@ def request_id(call: Call) -> str:
         if head.request_id:
             return head.request_id
     return f"#{call.id}"
+
+
+def confidence_of(payload: Any) -> int:
+    """Returns how sure an answer says that it is, as replies carry it."""
+    if isinstance(payload, dict):
+        for name in CONFIDENCE_FIELDS:
+            value = payload.get(name)
+            if isinstance(value, float | int):
+                return pack_confidence(float(value))
+    return NO_CONFIDENCE
 
 
 def body_of(error: BaseException) -> ErrorBody:

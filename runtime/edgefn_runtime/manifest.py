@@ -71,6 +71,11 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         requirements: Distributions that it needs (PEP 508).
         objective: What the router prefers among variants that meet the deadline.
         is_async: Whether it is a coroutine function.
+        priority: Of its calls, from 0 to 9; under overload the lower ones are refused first, of all
+            functions of a box.
+        idempotent: Whether a call may run twice.
+        escalate_below: An answer of less confidence goes to a better variant; None: never.
+        degrade: Whether a variant below `min_accuracy` may answer what none above it could in time.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -85,6 +90,18 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     requirements: tuple[str, ...] = ()
     objective: Objective = "latency"
     is_async: bool = False
+    priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
+    idempotent: bool = False
+    escalate_below: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    degrade: bool = False
+
+
+_LATER_FIELDS: Final = {
+    "priority": 5,
+    "idempotent": False,
+    "escalate_below": None,
+    "degrade": False,
+}
 
 
 class V2Tensor(msgspec.Struct, frozen=True):
@@ -170,8 +187,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: tuple[BundleFile, ...]
 
     def encode(self) -> bytes:
-        """Returns the canonical bytes: the same manifest always gives the same ones."""
-        return msgspec.json.encode(self, order="deterministic")
+        """Returns the canonical bytes: the same manifest always gives the same ones.
+
+        Fields that format 2 did not have at first are left out where they say nothing, so that
+        what was signed before keeps its bytes.
+        """
+        spec = msgspec.to_builtins(self.spec, order="deterministic")
+        for name, default in _LATER_FIELDS.items():
+            if spec[name] == default:
+                del spec[name]
+        written = msgspec.structs.replace(self, spec=msgspec.Raw(msgspec.json.encode(spec)))
+        return msgspec.json.encode(written, order="deterministic")
 
     def digest(self) -> str:
         """Returns the SHA-256 of the canonical bytes, in hex."""

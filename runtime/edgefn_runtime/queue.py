@@ -126,6 +126,16 @@ class CallQueue(Generic[Item]):
         self._ran_s = ended_s
         self._service.observe(batch, ended_s - started_s)
 
+    def urgency_s(self) -> float:
+        """Returns the deadline of the most urgent call that waits; `NO_DEADLINE` if there is none.
+
+        Whoever has several queues and one device takes from the one with the lowest.
+        """
+        heap = self._heap
+        while heap and not heap[0][2].waits:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else NO_DEADLINE
+
     def backlog_s(self) -> float:
         """Returns how long all that waits is expected to take, in full batches."""
         if not self._length:

@@ -127,7 +127,11 @@ class _Replica:
             config.variant,
         )  # fmt: skip
         execution = Execution(
-            self._servable.signature, codecs, batched=spec.batch > 1, report=self._report
+            self._servable.signature,
+            codecs,
+            batched=spec.batch > 1,
+            report=self._report,
+            confident=spec.escalate_below is not None,
         )
         return ReplicaServer(
             encode_hello(hello),

@@ -1,12 +1,16 @@
 """What the runtime asks of a function, so that it need not know how functions are declared."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec, V2Tensor
 from edgefn_runtime.model import Model
+
+# Fields of an answer that say from 0 to 1 how sure it is, where `escalate_below` asks; the first
+# one counts.
+CONFIDENCE_FIELDS: Final = ("confidence", "probability")
 
 FieldKind = Literal["tensor", "scalar", "text", "media", "json"]
 

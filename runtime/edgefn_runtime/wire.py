@@ -6,7 +6,7 @@ which no one between the caller and the replica decodes:
     call    length u32 | 1 u8 | content u8 | accept u8 | 0 u8 | id u32 | aux u32 | budget_us u64
             | sent_us u64 | head length u16 | head | body
     reply   length u32 | 2 u8 | outcome u8 | content u8 | 0 u8 | id u32 | aux u32 | queue_us u32
-            | service_us u32 | backlog_us u32 | batch u16 | queued u16 | body
+            | service_us u32 | backlog_us u32 | batch u16 | queued u16 | confidence u16 | body
     hello   length u32 | 3 u8 | msgpack of `Hello`; the first frame of a replica
     cancel  length u32 | 4 u8 | id u32; no one waits for this call any more
 
@@ -26,15 +26,17 @@ import msgspec
 
 from edgefn_runtime.errors import ProtocolError
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_FRAME_BYTES: Final = MAX_BODY_BYTES + MAX_HEAD_BYTES + 64
 NO_BUDGET: Final = 2**64 - 1
+NO_CONFIDENCE: Final = 0xFFFF
+_SURE: Final = 0xFFFE  # a confidence of 1
 
 _LENGTH = struct.Struct("<I")
 _CALL = struct.Struct("<IBBBxIIQQH")
-_REPLY = struct.Struct("<IBBBxIIIIIHH")
+_REPLY = struct.Struct("<IBBBxIIIIIHHH")
 _CANCEL = struct.Struct("<IBI")
 _U32_MAX = 2**32 - 1
 
@@ -62,6 +64,7 @@ class CallHead(msgspec.Struct, frozen=True, omit_defaults=True):
 
     request_id: str = ""
     media_type: str = ""
+    traceparent: str = ""
 
 
 class Call(msgspec.Struct, gc=False):
@@ -103,6 +106,8 @@ class Reply(msgspec.Struct, gc=False):
         batch: Calls that ran together with this one, itself included; 0 if it never ran.
         queued: Calls that still wait in the replica.
         body: The answer.
+        confidence: How sure the function is of it, if it is one that says so; see
+            `pack_confidence`. The one who passes the answer on never decodes it.
     """
 
     id: int
@@ -115,6 +120,7 @@ class Reply(msgspec.Struct, gc=False):
     batch: int
     queued: int
     body: bytes
+    confidence: int = NO_CONFIDENCE
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -187,9 +193,15 @@ def encode_reply(reply: Reply) -> bytes:
             min(reply.backlog_us, _U32_MAX),
             min(reply.batch, 0xFFFF),
             min(reply.queued, 0xFFFF),
+            reply.confidence,
         )
         + body
     )
+
+
+def pack_confidence(value: float) -> int:
+    """Returns a confidence from 0 to 1 as replies carry it; what is no number counts as 0."""
+    return int(min(value, 1.0) * _SURE + 0.5) if value > 0.0 else 0
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -213,9 +225,10 @@ def _parse_call(frame: bytes) -> Call:
 
 
 def _parse_reply(frame: bytes) -> Reply:
-    (_, _, outcome, content, call_id, aux, queue_us, service_us, backlog_us, batch, queued) = (
-        _REPLY.unpack_from(frame)
-    )
+    (
+        _, _, outcome, content, call_id, aux, queue_us, service_us, backlog_us, batch, queued,
+        confidence,
+    ) = _REPLY.unpack_from(frame)  # fmt: skip
     return Reply(
         call_id,
         outcome,
@@ -227,6 +240,7 @@ def _parse_reply(frame: bytes) -> Reply:
         batch,
         queued,
         frame[_REPLY.size :],
+        confidence,
     )
 
 
@@ -266,8 +280,8 @@ def parse_frame(frame: bytes) -> Frame:
         raise ProtocolError(f"malformed frame of kind {frame[4]}: {error}") from error
 
 
-class FrameReader:
-    """Cuts a stream of bytes into frames.
+class FrameCutter:
+    """Cuts a stream of bytes into frames, whatever they mean.
 
     Feed it what a read returned; it hands back every frame that is complete, and keeps the rest.
     """
@@ -277,12 +291,12 @@ class FrameReader:
         self._rest = bytearray()
         self._wanted = 4  # bytes that `_rest` must hold before another look pays
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Returns the frames that `data` completes, in order.
+    def cut(self, data: bytes) -> list[bytes]:
+        """Returns the frames that `data` completes, in order, each with its length.
 
         Raises:
-            ProtocolError: A length beyond the limit, or bytes that are no frame. The stream cannot
-                be followed any more: close the connection.
+            ProtocolError: A length beyond the limit. The stream cannot be followed any more: close
+                the connection.
         """
         if self._rest:
             self._rest += data
@@ -290,7 +304,7 @@ class FrameReader:
                 return []
             data = bytes(self._rest)
             self._rest.clear()
-        frames: list[Frame] = []
+        frames: list[bytes] = []
         position, available = 0, len(data)
         self._wanted = 4
         while available - position >= 4:
@@ -298,7 +312,7 @@ class FrameReader:
             if available - position < size:
                 self._wanted = size
                 break
-            frames.append(parse_frame(data[position : position + size]))
+            frames.append(data[position : position + size])
             position += size
         if position < available:
             self._rest += data[position:]
@@ -315,3 +329,16 @@ class FrameReader:
                 f"a frame of {length} bytes was announced; at most {self._max_frame_bytes} may be"
             )
         return int(length) + 4
+
+
+class FrameReader(FrameCutter):
+    """Cuts a stream of bytes into the frames between a gateway and a replica."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Returns the frames that `data` completes, in order.
+
+        Raises:
+            ProtocolError: A length beyond the limit, or bytes that are no frame. The stream cannot
+                be followed any more: close the connection.
+        """
+        return [parse_frame(frame) for frame in self.cut(data)]

@@ -36,6 +36,7 @@ from edgefn_runtime.lifecycle import MessageReader, pack
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec, Scale, V2Tensor
 from edgefn_runtime.variant import Variant
 from edgefn_runtime.wire import (
+    PROTOCOL,
     Call,
     CallHead,
     Cancel,
@@ -45,6 +46,7 @@ from edgefn_runtime.wire import (
     Reply,
     encode_hello,
     encode_reply,
+    pack_confidence,
 )
 
 _OBJECT = {
@@ -66,7 +68,7 @@ class FakeReplica(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        transport.write(encode_hello(Hello(1, self.name, "boot", self.function, 1, "onnx")))
+        transport.write(encode_hello(Hello(PROTOCOL, self.name, "boot", self.function, 1, "onnx")))
 
     def data_received(self, data: bytes) -> None:
         for frame in self.reader.feed(data):
@@ -96,7 +98,17 @@ class FakeReplica(asyncio.Protocol):
             error = ErrorBody(order["code"], "the replica says no", {"why": "a test"})
             self.answer(call, Outcome.ERROR, msgspec.msgpack.encode(error))
         elif what == "late":
-            self.owner.loop.call_later(order["s"], self.answer, call, Outcome.RESULT, b'"late"')
+            took_us = int(order["s"] * 1e6)
+            told = (call, Outcome.RESULT, b'"late"', 0, took_us)
+            self.owner.loop.call_later(order["s"], self.answer, *told)
+        elif what == "doubt":
+            body = json.dumps([self.name]).encode()
+            self.answer(call, Outcome.RESULT, body, confidence=pack_confidence(order[self.name]))
+        elif what == "refuse" and order["by"] == self.name:
+            error = ErrorBody("queue_full", "the replica is full")
+            self.answer(call, Outcome.ERROR, msgspec.msgpack.encode(error), batch=0)
+        elif what == "die_if" and order["by"] == self.name:
+            self.transport.abort()
         elif what == "head":
             head = msgspec.to_builtins(msgspec.msgpack.decode(call.head, type=CallHead))
             self.answer(call, Outcome.RESULT, json.dumps([call.content, head]).encode())
@@ -112,9 +124,19 @@ class FakeReplica(asyncio.Protocol):
         answer = json.dumps({"model_name": self.function, "outputs": head["inputs"]}).encode()
         self.answer(call, Outcome.RESULT, answer + data, aux=len(answer) if data else 0)
 
-    def answer(self, call: Call, outcome: int, body: bytes, aux: int = 0) -> None:
+    def answer(
+        self,
+        call: Call,
+        outcome: int,
+        body: bytes,
+        aux: int = 0,
+        service_us: int = 2000,
+        **told: int,
+    ) -> None:
         if self.transport is not None:
-            reply = Reply(call.id, outcome, call.accept, aux, 100, 2000, 0, 1, 0, body)
+            reply = Reply(call.id, outcome, call.accept, aux, 100, service_us, 0, 1, 0, body)
+            for name, value in told.items():
+                setattr(reply, name, value)
             self.transport.write(encode_reply(reply))
 
 

@@ -160,7 +160,7 @@ def test_two_replicas_share_the_work(empty_site, function_route):
     routes = [site.start_replica(name) for name in ("r1", "r2")]
     site.route(function_route(*routes))
     for _ in range(4):
-        site.call({"x": 1})
+        site.call({"do": "late", "s": 0.05})
     callers = [
         threading.Thread(target=site.call, args=({"do": "late", "s": 0.3},)) for _ in range(8)
     ]

@@ -64,6 +64,9 @@ class FakeBox:
     async def function_statuses(self, *names: str) -> list[dict[str, Any]]:
         return [{"name": name} for name in names or ("f", "g")]
 
+    def counts(self) -> dict[str, Any]:
+        return {"box": "here", "functions": []}
+
     def metrics(self) -> tuple[bytes, str]:
         return b"edgefn_up 1\n", "text/plain"
 
@@ -108,6 +111,7 @@ def api(make_revision: Callable[..., Revision], tmp_path: Path) -> Api:
     ("method", "path", "body", "expected"),
     [
         ("GET", "/status", None, {"box": "here"}),
+        ("GET", "/counts", None, {"box": "here", "functions": []}),
         (
             "POST",
             "/blobs/missing",

@@ -104,10 +104,10 @@ def test_the_budget_on_the_wire_is_what_is_left():
     """A frame carries the time until the deadline, never less than nothing, or none."""
     call = make_call()
     for now_s, budget_us in ((100.2, 300_000), (101.0, 0)):
-        frame = parse_frame(call.frame(now_s))
+        frame = parse_frame(call.frame(7, now_s))
         assert isinstance(frame, Call)
         assert frame.budget_us == pytest.approx(budget_us, abs=2)
-    frame = parse_frame(make_call(budget_s=None).frame(100.2))
+    frame = parse_frame(make_call(budget_s=None).frame(7, 100.2))
     assert isinstance(frame, Call) and frame.budget_us == NO_BUDGET
 
 

@@ -33,6 +33,7 @@ REPLIES = st.builds(
     batch=U16,
     queued=U16,
     body=st.binary(max_size=2048),
+    confidence=U16,
 )
 HELLOS = st.builds(
     wire.Hello,
@@ -118,7 +119,7 @@ def test_the_largest_body_fits() -> None:
 def test_a_replica_of_another_protocol_is_refused() -> None:
     """Versions that do not match are said, not guessed around."""
     hello = wire.Hello(wire.PROTOCOL + 1, "r", "b", "f", 1, "v")
-    with pytest.raises(ProtocolError, match="speaks protocol 2, this side 1"):
+    with pytest.raises(ProtocolError, match=f"speaks protocol {wire.PROTOCOL + 1}, this side {wire.PROTOCOL}"):
         wire.FrameReader().feed(wire.encode_hello(hello))
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefn.scaling import FunctionLoad, Scaler, full_at
+from edgefn.scaling.scaler import FunctionLoad, Scaler, full_at
 from edgefn_runtime.manifest import FunctionSpec, Scale
 
 TICK_S = 0.1

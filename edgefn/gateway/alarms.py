@@ -1,8 +1,8 @@
-"""Gives calls up when their time is up, with one timer for all of them.
+"""Rings for calls when it is time to do something, with one timer for all of them.
 
 Nearly every call is answered long before; a timer that is started and stopped for each would cost
-more than routing it. Calls are kept by the tick in which their time is up (a timing wheel without a
-rim: Varghese and Lauck, 1987), and the timer waits for the first tick that has any.
+more than routing it. Calls are kept by the tick of their alarm (a timing wheel without a rim:
+Varghese and Lauck, 1987), and the timer waits for the first tick that has any.
 """
 
 import asyncio
@@ -16,23 +16,28 @@ TICK_S: Final = 0.002
 _NEVER: Final = 2**63
 
 
-class GiveUps:
-    """Watches calls.
+class Alarms:
+    """Watches calls, one alarm each.
 
     Args:
-        give_up: Called with each call whose time is up, at most `TICK_S` late.
+        ring: Called with each call whose alarm is due, never early and at most `TICK_S` late.
     """
 
-    def __init__(self, give_up: Callable[[PendingCall], None]) -> None:
+    def __init__(self, ring: Callable[[PendingCall], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._give_up = give_up
+        self._call_ring = ring
         self._calls: dict[int, dict[PendingCall, None]] = {}
         self._armed = _NEVER
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, call: PendingCall) -> None:
-        """Gives a call up at its `give_up_s`, unless it is unwatched before."""
-        tick = call.tick = int(call.give_up_s / TICK_S) + 1
+        """Rings for a call at its `alarm_s`, unless it is unwatched before.
+
+        For one that is watched already, this is how the alarm is moved.
+        """
+        if call.tick:
+            self.unwatch(call)
+        tick = call.tick = int(call.alarm_s / TICK_S) + 1
         calls = self._calls.get(tick)
         if calls is not None:
             calls[call] = None
@@ -43,11 +48,12 @@ class GiveUps:
 
     def unwatch(self, call: PendingCall) -> None:
         """Forgets a call."""
-        calls = self._calls.get(call.tick)
+        tick, call.tick = call.tick, 0
+        calls = self._calls.get(tick)
         if calls is not None:
             calls.pop(call, None)
             if not calls:
-                del self._calls[call.tick]
+                del self._calls[tick]
 
     def close(self) -> None:
         """Stops the timer."""
@@ -64,8 +70,9 @@ class GiveUps:
     def _ring(self) -> None:
         now = int(time.monotonic() / TICK_S)
         for tick in sorted(tick for tick in self._calls if tick <= now):
-            for call in self._calls.pop(tick):
-                self._give_up(call)
+            for call in self._calls.pop(tick, ()):
+                call.tick = 0
+                self._call_ring(call)
         self._armed = _NEVER
         if self._calls:
             self._arm(min(self._calls))

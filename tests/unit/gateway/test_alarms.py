@@ -5,23 +5,23 @@ import time
 
 import pytest
 
+from edgefn.gateway.alarms import TICK_S, Alarms
 from edgefn.gateway.call import PendingCall
-from edgefn.gateway.give_ups import TICK_S, GiveUps
 
 
 class Given:
-    """Notes which calls are given up, and how late."""
+    """Notes for which calls an alarm rings, and how late."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.late_s: list[float] = []
         self.all_came = asyncio.Event()
         self.wanted = 0
-        self.watch = GiveUps(self.give_up)
+        self.watch = Alarms(self.ring)
 
-    def give_up(self, call: PendingCall) -> None:
+    def ring(self, call: PendingCall) -> None:
         self.calls.append(call.function)
-        self.late_s.append(time.monotonic() - call.give_up_s)
+        self.late_s.append(time.monotonic() - call.alarm_s)
         if len(self.calls) == self.wanted:
             self.all_came.set()
 
@@ -36,7 +36,8 @@ def call_in(name: str, delay_s: float) -> PendingCall:
         function=name,
         read_s=0.0,
         deadline_s=None,
-        give_up_s=time.monotonic() + delay_s,
+        give_up_s=0.0,
+        alarm_s=time.monotonic() + delay_s,
         timeout_s=1.0,
         content=1,
         accept=1,
@@ -53,8 +54,8 @@ async def given():
     made.watch.close()
 
 
-async def test_calls_are_given_up_in_order_and_never_early(given):
-    """Whatever the order in which they come, calls end when their time is up."""
+async def test_alarms_ring_in_order_and_never_early(given):
+    """Whatever the order in which they come, each call has its alarm when that is due."""
     for name, delay_s in (("c", 0.05), ("a", 0.01), ("d", 0.05 + TICK_S / 4), ("b", 0.03)):
         given.watch.watch(call_in(name, delay_s))
     await given.come(4)
@@ -64,7 +65,7 @@ async def test_calls_are_given_up_in_order_and_never_early(given):
 
 
 async def test_answered_calls_are_left_alone(given):
-    """A call that is unwatched is not given up; the one beside it is."""
+    """For a call that is unwatched no alarm rings; for the one beside it it does."""
     first, second = call_in("first", 0.02), call_in("second", 0.02)
     alone = call_in("alone", 0.005)
     for call in (first, second, alone):
@@ -76,8 +77,19 @@ async def test_answered_calls_are_left_alone(given):
     given.watch.unwatch(second)  # it is gone already
 
 
-async def test_a_call_whose_time_is_up_when_it_comes(given):
-    """It is given up at once."""
+async def test_an_alarm_that_is_due_already(given):
+    """It rings at once."""
     given.watch.watch(call_in("late", -1.0))
     await given.come(1)
     assert given.calls == ["late"]
+
+
+async def test_an_alarm_can_be_moved(given):
+    """A call that is watched again has one alarm, the new one."""
+    moved, other = call_in("moved", 0.005), call_in("other", 0.02)
+    given.watch.watch(moved)
+    given.watch.watch(other)
+    moved.alarm_s += 0.03
+    given.watch.watch(moved)
+    await given.come(2)
+    assert given.calls == ["other", "moved"]

@@ -1,0 +1,122 @@
+"""What a call's answer says of how it went: header lines, counts, and one record."""
+
+from functools import lru_cache
+from typing import Final
+
+from edgefn.errors import ErrorBody
+from edgefn.gateway.call import PendingCall
+from edgefn.gateway.function import Function
+from edgefn.gateway.state import Gateway
+from edgefn.gateway.statuses import status_of
+from edgefn.routing.table import HERE
+from edgefn_runtime.wire import Content, Reply
+
+_TOO_LATE: Final = frozenset({408, 429, 504})  # statuses of calls that had no answer in time
+
+
+def result_head(
+    gateway: Gateway, function: Function, call: PendingCall, reply: Reply, now_s: float
+) -> str:
+    """Counts a result, and returns the header lines of its answer.
+
+    Args:
+        gateway: That answers.
+        function: That was called.
+        call: Answered by `call.last`.
+        reply: Its result.
+        now_s: Monotonic.
+    """
+    assert call.last is not None
+    send = call.last.send
+    elapsed_s = now_s - call.read_s
+    function.count_variant(send.variant)
+    function.count_result(elapsed_s, reply, degraded=send.degraded)
+    sla, sla_line = "", ""
+    if call.deadline_s is not None and now_s > call.deadline_s:
+        sla = "missed"
+        call.miss = _slowest(call, reply, elapsed_s)
+        function.count_miss(call.miss)
+    elif send.degraded:
+        sla = "degraded"
+    elif call.deadline_s is not None:
+        sla = "met"
+    if sla:
+        sla_line = f"Edgefn-Sla: {sla}\r\n"
+    gateway.decisions.note(call, now_s, 200, sla)
+    timing = f"queue;dur={reply.queue_us / 1000:.3f}, compute;dur={reply.service_us / 1000:.3f}"
+    if call.waited_s:
+        timing += f", cold;dur={call.waited_s * 1000:.3f}"
+    if send.place != HERE:
+        timing += f", net;dur={_network_us(call, reply, elapsed_s) / 1000:.3f}"
+    return (
+        f"{_sent_lines(gateway, call)}{sla_line}Server-Timing: {timing}\r\n"
+        f"{_content_lines(reply.content, reply.aux)}"
+    )
+
+
+def error_lines(
+    gateway: Gateway, function: Function, call: PendingCall | None, error: ErrorBody, now_s: float
+) -> bytes:
+    """Counts a call without a result, and returns header lines beyond those of every error.
+
+    Args:
+        gateway: That answers.
+        function: That was called.
+        call: None if not even its head could be read.
+        error: That is answered.
+        now_s: Monotonic.
+    """
+    status = status_of(error.code)
+    function.count(status)
+    if call is None:
+        return b""
+    if call.last is None:
+        function.count_refused(error.code)
+    sla = ""
+    if call.deadline_s is not None and status in _TOO_LATE:
+        sla = "missed"
+        function.count_miss(call.miss)
+    gateway.decisions.note(call, now_s, status, sla, error.code)
+    lines = _sent_lines(gateway, call) if call.last is not None else ""
+    if sla:
+        lines += f"Edgefn-Sla: {sla}\r\n"
+    return lines.encode("ascii", "replace")
+
+
+def _sent_lines(gateway: Gateway, call: PendingCall) -> str:
+    assert call.last is not None
+    send = call.last.send
+    return (
+        f"Edgefn-Variant: {send.variant}\r\n{gateway.answered_at(send.place)}"
+        f"Edgefn-Predicted-Ms: {send.predicted_s * 1000:.3f}\r\n"
+    )
+
+
+@lru_cache(maxsize=256)
+def _content_lines(content: int, aux: int) -> str:
+    if content == Content.MSGPACK:
+        return "Content-Type: application/msgpack\r\n"
+    if content == Content.V2 and aux:
+        return (
+            f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {aux}\r\n"
+        )
+    return "Content-Type: application/json\r\n"
+
+
+def _slowest(call: PendingCall, reply: Reply, elapsed_s: float) -> str:
+    assert call.last is not None
+    legs = {
+        "compute": float(reply.service_us),
+        "queue": float(reply.queue_us),
+        "cold": call.waited_s * 1e6,
+    }
+    if call.last.send.place != HERE:
+        legs["network"] = _network_us(call, reply, elapsed_s)
+    return max(legs, key=lambda leg: legs[leg])
+
+
+def _network_us(call: PendingCall, reply: Reply, elapsed_s: float) -> float:
+    """Returns what was neither the replica's nor spent before the call was sent."""
+    assert call.last is not None
+    before_s = call.last.send.sent_s - call.read_s
+    return max(0.0, (elapsed_s - before_s) * 1e6 - reply.queue_us - reply.service_us)

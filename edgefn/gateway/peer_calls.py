@@ -1,0 +1,148 @@
+"""The calls that a peer sends here: answered by this box or refused, never sent on."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from edgefn.errors import EdgefnError, ErrorBody, NotDeployed, ProtocolError, QueueFull
+from edgefn.gateway.body import BodyMemory
+from edgefn.gateway.call import PendingCall, instants
+from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.peer_wire import PeerHead, decode_head
+from edgefn.routing.choice import Choice
+from edgefn_runtime.wire import (
+    NO_BUDGET,
+    Call,
+    Content,
+    Outcome,
+    Reply,
+    encode_reply,
+)
+
+MAX_CALLS: Final = 1024  # of one connection, at a time
+MAX_HOPS: Final = 1
+
+
+class PeerCalls:
+    """The calls of one connection from a peer that are not answered yet.
+
+    Args:
+        dispatcher: Brings them to replicas.
+        memory: Bounds what their bodies hold.
+        write: Sends a frame to the peer.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, memory: BodyMemory, write: Callable[[bytes], None]
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._memory = memory
+        self._write = write
+        self._calls: dict[int, PendingCall] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def take(self, frame: Call) -> None:
+        """Has a call answered.
+
+        Raises:
+            ProtocolError: It is not a call of a peer; the connection cannot be trusted any more.
+        """
+        head = decode_head(frame)
+        if frame.id in self._calls:
+            raise ProtocolError(f"call {frame.id} is under way already")
+        now_s = time.monotonic()
+        try:
+            held_bytes = self._admit(frame, head)
+        except EdgefnError as error:
+            self._refuse(frame.id, now_s, error.body())
+            return
+        call = self._pending(frame, head, now_s)
+        self._calls[frame.id] = call
+        call.answered.add_done_callback(partial(self._answered, frame.id, call, held_bytes))
+        try:
+            self._dispatcher.submit(call)
+        except EdgefnError as error:
+            call.fail(error)
+        else:
+            self._dispatcher.alarms.watch(call)
+
+    def cancel(self, call_id: int) -> None:
+        """Forgets a call that the peer waits for no more."""
+        call = self._calls.get(call_id)
+        if call is not None and not call.answered.done():
+            self._dispatcher.abandon(call)
+            call.answered.cancel()
+
+    def close(self) -> None:
+        """Forgets all calls: the peer is gone."""
+        for call_id in tuple(self._calls):
+            self.cancel(call_id)
+
+    def _admit(self, frame: Call, head: PeerHead) -> int:
+        if len(self._calls) >= MAX_CALLS:
+            raise QueueFull(f"the peer has {MAX_CALLS} calls under way here already")
+        function = self._dispatcher.functions.get(head.function)
+        if function is None or function.route.digest != head.digest:
+            raise NotDeployed(f"this box does not serve that bundle of {head.function!r}")
+        if not 1 <= head.hops <= MAX_HOPS:
+            raise NotDeployed(f"the call was forwarded {head.hops} times; {MAX_HOPS} is the most")
+        return self._memory.hold(len(frame.body))
+
+    def _pending(self, frame: Call, head: PeerHead, now_s: float) -> PendingCall:
+        timeout_s = self._dispatcher.functions[head.function].route.spec.timeout_s
+        budget_s = None if frame.budget_us == NO_BUDGET else frame.budget_us * 1e-6
+        deadline_s, give_up_s = instants(now_s, budget_s, timeout_s)
+        return PendingCall(
+            function=head.function,
+            read_s=now_s,
+            deadline_s=deadline_s,
+            give_up_s=give_up_s,
+            timeout_s=timeout_s,
+            content=frame.content,
+            accept=frame.accept,
+            aux=frame.aux,
+            head=head.head,
+            answered=asyncio.get_running_loop().create_future(),
+            choice=Choice(variant=head.variant),
+            body=frame.body,
+            size_bytes=len(frame.body),
+            request_id=head.request_id,
+            traceparent=head.traceparent,
+            priority=head.priority,
+            hops=head.hops,
+            idempotent=head.idempotent,
+        )
+
+    def _answered(
+        self, call_id: int, call: PendingCall, held_bytes: int, answered: asyncio.Future[Reply]
+    ) -> None:
+        self._calls.pop(call_id, None)
+        self._dispatcher.alarms.unwatch(call)
+        self._memory.free(held_bytes)
+        if answered.cancelled():
+            return
+        error = answered.exception()
+        if isinstance(error, EdgefnError):
+            self._refuse(call_id, call.read_s, error.body())
+        elif error is None:
+            self._reply(call_id, call.read_s, answered.result())
+
+    def _reply(self, call_id: int, read_s: float, reply: Reply) -> None:
+        # All that was not the run counts as queue: what the peer measures beyond is the network.
+        resident_us = int((time.monotonic() - read_s) * 1e6)
+        queue_us = max(0, resident_us - reply.service_us)
+        self._write(encode_reply(msgspec.structs.replace(reply, id=call_id, queue_us=queue_us)))
+
+    def _refuse(self, call_id: int, read_s: float, error: ErrorBody) -> None:
+        queue_us = int((time.monotonic() - read_s) * 1e6)
+        body = msgspec.msgpack.encode(error)
+        refusal = Reply(
+            call_id, Outcome.ERROR, Content.MSGPACK, 0, queue_us, 0, 0, 0, len(self._calls), body
+        )
+        self._write(encode_reply(refusal))

@@ -1,0 +1,305 @@
+"""A box in virtual time: replicas with a queue each, which take turns on its cores.
+
+A free core takes from the replica whose most urgent call is the most urgent of the box. The queues
+are the production ones, which know only what runs told them.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from edgefn.simulate.engine.agenda import Agenda
+from edgefn.simulate.engine.call import Flight
+from edgefn.simulate.engine.function import Noise, noise_of
+from edgefn.simulate.fleet import Box
+from edgefn.simulate.scenario import VariantModel
+from edgefn_runtime.errors import QueueFull
+from edgefn_runtime.queue import Batch, Waiting
+
+if TYPE_CHECKING:
+    from edgefn.simulate.engine.tally import Tally
+
+
+class Queue(Protocol):
+    """What replicas queue with: the production `CallQueue`, or what a baseline has instead."""
+
+    def __len__(self) -> int: ...
+
+    def push(self, item: Flight, *, deadline_s: float, now_s: float) -> Waiting[Flight]:
+        """Lets a call wait."""
+
+    def cancel(self, waiting: Waiting[Flight]) -> bool:
+        """Takes a call out; returns whether it still waited."""
+
+    def take(self, now_s: float) -> Batch[Flight]:
+        """Returns the calls to run now, and those to refuse."""
+
+    def observe(self, batch: int, *, started_s: float, ended_s: float) -> None:
+        """Learns how long a batch took."""
+
+    def urgency_s(self) -> float:
+        """Returns what orders the heads of several queues; the lowest comes first."""
+
+    def backlog_s(self) -> float:
+        """Returns how long all that waits is expected to take."""
+
+
+class Gateway(Protocol):
+    """Who hears what came of calls, after their way back."""
+
+    def answered(self, now_s: float, run: "Run") -> None:
+        """A batch ran."""
+
+    def refused(self, now_s: float, refusal: "Refusal") -> None:
+        """A call was dropped."""
+
+    def lost(self, now_s: float, flight: Flight) -> None:
+        """A box died with a call."""
+
+
+class Run:
+    """One batch: what it is now, and when it has ended, its load report."""
+
+    __slots__ = ("backlog_s", "calls", "lost", "replica", "service_s", "started_s")
+
+    backlog_s: float
+
+    def __init__(
+        self, replica: "Replica", calls: list[Waiting[Flight]], started_s: float, service_s: float
+    ) -> None:
+        self.replica = replica
+        self.calls = calls
+        self.started_s = started_s
+        self.service_s = service_s
+        self.lost = False
+
+
+class Refusal:
+    """A call that was dropped from a queue, or found it full."""
+
+    __slots__ = ("backlog_s", "flight")
+
+    def __init__(self, flight: Flight, backlog_s: float) -> None:
+        self.flight = flight
+        self.backlog_s = backlog_s
+
+
+class Replica:
+    """One variant of a function on a box.
+
+    Attributes:
+        endpoint: Its name.
+        queue: Of its calls.
+        lanes: Batches that it may run at the same time.
+        running: That it runs.
+        listed: Whether its device has it among those that could run something.
+        up: Whether it takes calls.
+        retired: Whether it gets no more calls, and only answers what it has.
+        answered: Calls that it ran so far.
+    """
+
+    __slots__ = (
+        "answered",
+        "device",
+        "each_s",
+        "endpoint",
+        "fixed_s",
+        "function",
+        "lanes",
+        "listed",
+        "model",
+        "noise",
+        "queue",
+        "retired",
+        "running",
+        "up",
+    )
+
+    def __init__(
+        self,
+        endpoint: str,
+        device: "Device",
+        function: str,
+        model: VariantModel,
+        queue: Queue,
+        lanes: int,
+    ) -> None:
+        self.endpoint = endpoint
+        self.device = device
+        self.function = function
+        self.model = model
+        self.fixed_s = model.fixed_s
+        self.each_s = model.each_s
+        self.noise: Noise | None = noise_of(model)
+        self.queue = queue
+        self.lanes = lanes
+        self.running = 0
+        self.listed = False
+        self.up = False
+        self.retired = False
+        self.answered = 0
+
+
+class Device:
+    """One box.
+
+    Attributes:
+        box: As the scenario has it.
+        replicas: That it holds.
+        up: Whether it is there at all.
+        speed: Undisturbed.
+        busy_s: Core seconds of all runs that were begun after the warm-up.
+        runs: Going on now.
+    """
+
+    __slots__ = (
+        "_agenda",
+        "_cores",
+        "_half_trip_s",
+        "_ready",
+        "_speed_at",
+        "_tally",
+        "box",
+        "busy_s",
+        "gateway",
+        "replicas",
+        "runs",
+        "speed",
+        "up",
+    )
+
+    def __init__(
+        self,
+        box: Box,
+        agenda: Agenda,
+        tally: "Tally",
+        *,
+        gateway: Gateway,
+        half_trip_s: float,
+        speed_at: Callable[[float], float] | None = None,
+    ) -> None:
+        self.box = box
+        self.gateway = gateway
+        self._agenda = agenda
+        self._tally = tally
+        self._half_trip_s = half_trip_s
+        self._speed_at = speed_at
+        self._cores = box.model.cores
+        self.speed = box.model.speed
+        self.replicas: list[Replica] = []
+        self.up = True
+        self.busy_s = 0.0
+        self.runs: list[Run] = []
+        self._ready: list[Replica] = []
+
+    def arrive(self, now_s: float, flight: Flight) -> None:
+        """A call gets to one of the replicas."""
+        replica = flight.target.replica
+        assert replica is not None  # else it is no call for a box
+        flight.target.coming -= 1
+        flight.arrived_s = now_s
+        if not self.up or not replica.up:
+            self._agenda.at(now_s + self._half_trip_s, self.gateway.lost, flight)
+            return
+        try:
+            flight.waiting = replica.queue.push(flight, deadline_s=flight.deadline_s, now_s=now_s)
+        except QueueFull:
+            self._refuse(now_s, flight)
+            return
+        if not replica.listed and replica.running < replica.lanes:
+            replica.listed = True
+            self._ready.append(replica)
+        if len(self.runs) < self._cores:
+            self._serve(now_s)
+
+    def cancel(self, now_s: float, flight: Flight) -> None:
+        """No one waits for a call any more; if it runs already, it runs on."""
+        replica = flight.target.replica
+        if replica is not None and flight.waiting is not None:
+            replica.queue.cancel(flight.waiting)
+
+    def backlog_s(self) -> float:
+        """Returns how long all that waits here is expected to take, as its queues believe."""
+        waits_s = 0.0
+        for replica in self._ready if self._cores == 1 else self.replicas:
+            waits_s += replica.queue.backlog_s()
+        return waits_s / self._cores
+
+    def speed_at(self, now_s: float) -> float:
+        """Returns at which speed it runs now; 0 while it is down."""
+        if not self.up:
+            return 0.0
+        return self.speed if self._speed_at is None else self.speed * self._speed_at(now_s)
+
+    def crash(self, now_s: float) -> list[Flight]:
+        """Loses all calls; returns them."""
+        self.up = False
+        lost = [waiting.item for run in self.runs for waiting in run.calls]
+        for run in self.runs:
+            run.lost = True
+            run.replica.running = 0
+        self.runs.clear()
+        self._ready.clear()
+        for replica in self.replicas:
+            replica.up = replica.listed = False
+            while len(replica.queue):
+                batch = replica.queue.take(now_s)
+                lost += [waiting.item for waiting in (*batch.run, *batch.dropped)]
+        return lost
+
+    def _serve(self, now_s: float) -> None:
+        """Gives free cores something to do."""
+        ready = self._ready
+        while ready and len(self.runs) < self._cores:
+            replica = ready[0]
+            if len(ready) > 1:
+                least_s = replica.queue.urgency_s()
+                for one in ready:
+                    urgency_s = one.queue.urgency_s()
+                    if urgency_s < least_s:
+                        replica, least_s = one, urgency_s
+            batch = replica.queue.take(now_s)
+            if batch.run:
+                self._start(now_s, replica, batch.run)
+            if replica.running >= replica.lanes or not len(replica.queue):
+                replica.listed = False
+                ready.remove(replica)
+            for waiting in batch.dropped:
+                self._refuse(now_s, waiting.item)
+
+    def _start(self, now_s: float, replica: Replica, calls: list[Waiting[Flight]]) -> None:
+        size = len(calls)
+        speed = self.speed if self._speed_at is None else self.speed * self._speed_at(now_s)
+        service_s = (replica.fixed_s + size * replica.each_s) / speed
+        if replica.noise is not None:
+            service_s *= replica.noise(calls[0].item.luck)
+        run = Run(replica, calls, now_s, service_s)
+        for waiting in calls:
+            waiting.item.run = run
+        replica.running += 1
+        self.runs.append(run)
+        self._tally.ran(now_s, self, run)
+        self._agenda.at(now_s + service_s, self._ended, run)
+
+    def _ended(self, now_s: float, run: Run) -> None:
+        if run.lost:
+            return
+        replica = run.replica
+        queue = replica.queue
+        self.runs.remove(run)
+        replica.running -= 1
+        replica.answered += len(run.calls)
+        queue.observe(len(run.calls), started_s=run.started_s, ended_s=now_s)
+        if not replica.listed and len(queue):
+            replica.listed = True
+            self._ready.append(replica)
+        if self._ready:
+            run.backlog_s = self.backlog_s()
+            self._serve(now_s)
+        else:
+            run.backlog_s = 0.0
+        self._agenda.at(now_s + self._half_trip_s, self.gateway.answered, run)
+
+    def _refuse(self, now_s: float, flight: Flight) -> None:
+        flight.dropped_s = now_s
+        refusal = Refusal(flight, self.backlog_s())
+        self._agenda.at(now_s + self._half_trip_s, self.gateway.refused, refusal)

@@ -1,0 +1,433 @@
+"""The gateway of a site: has its policy decide, sends calls, and tells the policy what came of it.
+
+It does what the production gateway does: a call whose time is up is given up and taken out of its
+queue, the slower of two sendings too; calls that a box took with it go elsewhere if the policy says
+so; those for which no replica is up wait for one.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Final, Protocol, runtime_checkable
+
+from edgefn.routing.decisions import Decision, Demand, Rng, Send, Wait
+from edgefn.routing.events import (
+    Abandoned,
+    Answered,
+    Connected,
+    Disconnected,
+    Failed,
+)
+from edgefn.simulate.arrival import Arrival
+from edgefn.simulate.engine.agenda import Agenda
+from edgefn.simulate.engine.call import Flight, Visit
+from edgefn.simulate.engine.causes import COLD, LOST, REFUSED, cause_of
+from edgefn.simulate.engine.device import Device, Refusal, Replica, Run
+from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.log import REFUSED as LOG_REFUSED
+from edgefn.simulate.engine.log import WAITS as LOG_WAITS
+from edgefn.simulate.engine.peer import Peer, Reply
+from edgefn.simulate.engine.tally import Tally
+from edgefn.simulate.engine.target import Target
+from edgefn.simulate.fleet import Site as SitePlace
+from edgefn.simulate.policy import Policy
+
+GIVE_UP_S: Final = 0.005  # after its deadline a call is given up, as the production gateway does
+Key = tuple[str, str]
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A policy that knows what to do with calls that were lost."""
+
+    def retry(self, now_s: float, call: Demand, lost: Send, rng: Rng) -> Send | None:
+        """Returns where a call that was lost should go instead, if anywhere."""
+
+
+class Wakes(Protocol):
+    """Who starts replicas."""
+
+    def wanted(self, now_s: float, visit: Visit, decision: Decision) -> None:
+        """A call came in, and that was decided."""
+
+    def wake(self, now_s: float, function: str, variant: str) -> None:
+        """A call waits for a replica."""
+
+
+class Site:
+    """One site.
+
+    Attributes:
+        name: Unique.
+        policy: That decides.
+        peers: Other sites that it can call, by name.
+        targets: What it can send to, by the name of the endpoint.
+        half_trip_s: From it to its own boxes.
+        serving: Its own replicas that are up, by function and variant.
+        callers: Those whose peer it is.
+        luck: Standard normal, for messages that belong to no call.
+        wakes: None: replicas are never started.
+    """
+
+    policy: Policy
+
+    def __init__(
+        self,
+        place: SitePlace,
+        functions: list[Function],
+        agenda: Agenda,
+        tally: Tally,
+        *,
+        half_trip_s: float,
+        rng: Rng,
+        luck: Callable[[], float],
+        cancels_overdue: bool,
+    ) -> None:
+        self.place = place
+        self.index = place.index
+        self.name = place.name
+        self.tier = place.model.tier
+        self.devices: list[Device] = []
+        self.peers: dict[str, Peer] = {}
+        self.callers: list[Peer] = []
+        self.targets: dict[str, Target] = {}
+        self.serving: dict[Key, list[Replica]] = {}
+        self.luck = luck
+        self.wakes: Wakes | None = None
+        self._functions = functions
+        self._agenda = agenda
+        self._tally = tally
+        self.half_trip_s = half_trip_s
+        self._rng = rng
+        self._cancels_overdue = cancels_overdue
+        self._open: list[deque[Visit]] = [deque() for _ in functions]
+        self._waiting: dict[str, list[Visit]] = {}
+        self._retries: Retrying | None = None
+
+    def use(self, policy: Policy) -> None:
+        """Lets a policy decide from now on."""
+        self.policy = policy
+        self._decide = policy.decide
+        self._observe = policy.observe
+        self._retries = policy if isinstance(policy, Retrying) else None
+
+    # What comes in.
+
+    def called(self, arrival: Arrival) -> None:
+        """A call comes from outside."""
+        now_s = arrival[0]
+        function = self._functions[arrival[2]]
+        second = self._tally.called(now_s, self.index, function.index)
+        visit = Visit(function, arrival, second)
+        if visit.deadline_s is not None:
+            unanswered = self._open[function.index]
+            if not unanswered:
+                self._agenda.at(visit.deadline_s + GIVE_UP_S, self._look_after, unanswered)
+            unanswered.append(visit)
+        decision = self._decide(now_s, visit, self._rng)
+        if self.wakes is not None:
+            self.wakes.wanted(now_s, visit, decision)
+        self._carry_out(now_s, visit, decision)
+
+    def visited(self, now_s: float, flight: Flight) -> None:
+        """A call comes from another gateway."""
+        flight.target.coming -= 1
+        if flight.cancelled:
+            return
+        flight.arrived_s = now_s
+        choice = flight.visit.of.choices[flight.send.variant]
+        visit = flight.visited = Visit.forwarded(now_s, flight, choice)
+        decision = self._decide(now_s, visit, self._rng)
+        if self.wakes is not None:
+            self.wakes.wanted(now_s, visit, decision)
+        self._carry_out(now_s, visit, decision)
+
+    def cancelled(self, now_s: float, flight: Flight) -> None:
+        """No one waits any more for a call from another gateway."""
+        flight.cancelled = True
+        visit = flight.visited
+        if visit is not None and not visit.done:
+            visit.done = True
+            self._abandon(now_s, visit, overdue=False)
+
+    # What becomes of it.
+
+    def answered(self, now_s: float, run: Run) -> None:
+        """A batch of calls was answered by a replica of this site."""
+        size, service_s, backlog_s = len(run.calls), run.service_s, run.backlog_s
+        for waiting in run.calls:
+            flight = waiting.item
+            visit = flight.visit
+            queue_s = run.started_s - waiting.arrived_s
+            self._observe(
+                now_s,
+                Answered(flight.send, queue_s, service_s, backlog_s, size, flight.abandoned),
+            )
+            flight.over = True
+            if visit.origin is None:
+                self._answer(now_s, visit, flight)
+            elif not visit.done:
+                visit.done = True
+                visit.left_s = now_s
+                queue_s = now_s - visit.arrived_s - service_s
+                self._reply_to(visit.origin).reply(
+                    now_s,
+                    Reply(
+                        visit.origin,
+                        queue_s=queue_s,
+                        service_s=service_s,
+                        backlog_s=backlog_s,
+                        batch=size,
+                    ),
+                )
+
+    def refused(self, now_s: float, refusal: Refusal) -> None:
+        """A replica of this site dropped a call."""
+        flight = refusal.flight
+        queue_s = now_s - flight.arrived_s - self.half_trip_s
+        self._observe(
+            now_s, Answered(flight.send, queue_s, 0.0, refusal.backlog_s, 0, flight.abandoned)
+        )
+        flight.over = True
+        self._without(now_s, flight, refusal.backlog_s)
+
+    def heard(self, now_s: float, reply: Reply) -> None:
+        """Another gateway told what came of a call."""
+        flight = reply.flight
+        visit = flight.visit
+        if reply.lost:
+            self.lost(now_s, flight)
+            return
+        self._observe(
+            now_s,
+            Answered(
+                flight.send,
+                reply.queue_s,
+                reply.service_s,
+                reply.backlog_s,
+                reply.batch,
+                flight.abandoned,
+            ),
+        )
+        flight.over = True
+        if reply.batch:
+            self._answer(now_s, visit, flight)
+        else:
+            self._without(now_s, flight, reply.backlog_s)
+
+    def lost(self, now_s: float, flight: Flight) -> None:
+        """A call went down with a box."""
+        if not flight.over:
+            flight.over = True
+            self._observe(now_s, Failed(flight.send))
+        visit = flight.visit
+        if visit.done:
+            return
+        if self._retries is not None:
+            send = self._retries.retry(now_s, visit, flight.send, self._rng)
+            if send is not None:
+                self._send(now_s, visit, send)
+                return
+        if all(one.over for one in visit.flights):
+            self._miss(now_s, visit, LOST)
+
+    # Replicas.
+
+    def connect(self, now_s: float, replica: Replica) -> None:
+        """A replica takes calls from now on."""
+        key = (replica.function, replica.model.name)
+        up = self.serving.setdefault(key, [])
+        replica.up = True
+        up.append(replica)
+        self.policy.observe(now_s, Connected(replica.endpoint))
+        if len(up) == 1:
+            self._tell_callers(now_s, key)
+        waiting = self._waiting.pop(replica.function, ())
+        for visit in waiting:
+            if not visit.done:
+                self._resume(now_s, visit)
+
+    def retire(self, replica: Replica) -> None:
+        """A replica gets no more calls; the policy will see it in its next table."""
+        up = self.serving.get((replica.function, replica.model.name), [])
+        if replica in up:
+            up.remove(replica)
+
+    def waiting(self, function: str, variant: str) -> int:
+        """Returns how many calls wait for a replica of a variant."""
+        waiting = self._waiting.get(function)
+        if not waiting:
+            return 0
+        return sum(one.waits_for == variant and not one.done for one in waiting)
+
+    def disconnect(self, now_s: float, replica: Replica) -> None:
+        """A replica takes no calls any more."""
+        key = (replica.function, replica.model.name)
+        up = self.serving.get(key, [])
+        if replica in up:
+            up.remove(replica)
+            self.policy.observe(now_s, Disconnected(replica.endpoint))
+            if not up:
+                self._tell_callers(now_s, key)
+
+    def connect_peers(self, now_s: float) -> None:
+        """The links to all peers are up."""
+        for name, target in self.targets.items():
+            if target.peer is not None:
+                self.policy.observe(now_s, Connected(name))
+
+    def serves(self, key: Key) -> bool:
+        """Whether it has a replica of a variant."""
+        return bool(self.serving.get(key))
+
+    def load(self, key: Key) -> tuple[float, int]:
+        """Returns how long a call would wait, as queues believe, and how many replicas are up."""
+        up = self.serving.get(key)
+        if not up:
+            return 0.0, 0
+        return min(replica.device.backlog_s() for replica in up), len(up)
+
+    def _tell_callers(self, now_s: float, key: Key) -> None:
+        for peer in self.callers:
+            for endpoint, target in peer.targets.items():
+                if target.key == key:
+                    peer.changed(now_s, endpoint)
+
+    # Decisions.
+
+    def _carry_out(self, now_s: float, visit: Visit, decision: Decision) -> None:
+        if isinstance(decision, Send):
+            self._send(now_s, visit, decision)
+        elif isinstance(decision, Wait):
+            self._tally.log.add(now_s, LOG_WAITS)
+            self._wait(now_s, visit, decision.variant)
+        else:
+            self._tally.log.add(now_s, LOG_REFUSED)
+            if decision.wake and self.wakes is not None:
+                self.wakes.wake(now_s, visit.function, decision.wake)
+            self._miss(now_s, visit, COLD if visit.waited_s else REFUSED)
+
+    def _send(self, now_s: float, visit: Visit, send: Send) -> None:
+        target = self.targets[send.endpoint]
+        self._tally.log.add(now_s, target.number)
+        flight = Flight(visit, send, target)
+        visit.flights.append(flight)
+        replica = target.replica
+        if replica is not None:
+            if visit.deadline_s is not None:
+                flight.deadline_s = visit.deadline_s - self.half_trip_s
+            target.coming += 1
+            self._agenda.at(now_s + self.half_trip_s, replica.device.arrive, flight)
+        elif target.peer is not None:
+            target.peer.forward(now_s, flight)
+        if send.hedge_at_s < inf:
+            self._agenda.at(max(now_s, send.hedge_at_s), self._hedge, flight)
+
+    def _hedge(self, now_s: float, first: Flight) -> None:
+        visit = first.visit
+        if visit.done:
+            return
+        send = self.policy.hedge(now_s, visit, first.send, self._rng)
+        if send is not None:
+            self._tally.hedged(visit)
+            self._send(now_s, visit, send)
+
+    def _wait(self, now_s: float, visit: Visit, variant: str) -> None:
+        visit.waits_since_s = now_s
+        visit.waits_for = variant
+        self._waiting.setdefault(visit.function, []).append(visit)
+        if self.wakes is not None:
+            self.wakes.wake(now_s, visit.function, variant)
+        if visit.origin is not None and visit.deadline_s is not None:
+            self._agenda.at(max(now_s, visit.deadline_s), self._stop_waiting, visit)
+
+    def _resume(self, now_s: float, visit: Visit) -> None:
+        visit.waited_s += now_s - visit.waits_since_s
+        visit.waits_since_s = inf
+        self._carry_out(now_s, visit, self._decide(now_s, visit, self._rng))
+
+    def _stop_waiting(self, now_s: float, visit: Visit) -> None:
+        if visit.waits_since_s < inf and not visit.done:
+            self._miss(now_s, visit, COLD)
+
+    # Ends.
+
+    def _answer(self, now_s: float, visit: Visit, flight: Flight) -> None:
+        """Ends a call from outside with an answer."""
+        if visit.done:
+            if not flight.abandoned:
+                self._tally.late(now_s, visit)
+            return
+        visit.done = True
+        if visit.deadline_s is not None and now_s > visit.deadline_s:
+            self._tally.missed(now_s, visit, cause_of(now_s, visit))
+            self._tally.late(now_s, visit)
+        else:
+            self._tally.answered(now_s, self.index, visit, flight)
+        if len(visit.flights) > 1:
+            self._abandon(now_s, visit, overdue=False)
+
+    def _without(self, now_s: float, flight: Flight, backlog_s: float) -> None:
+        """A sending of a call came to nothing; there may be another one."""
+        visit = flight.visit
+        if not visit.done and all(one.over for one in visit.flights):
+            self._miss(now_s, visit, _refusal_cause(now_s, visit), backlog_s)
+
+    def _miss(self, now_s: float, visit: Visit, cause: str, backlog_s: float = 0.0) -> None:
+        """Ends a call without an answer."""
+        visit.done = True
+        origin = visit.origin
+        if origin is None:
+            self._tally.missed(now_s, visit, cause)
+            return
+        visit.left_s = now_s
+        reply = Reply(
+            origin,
+            queue_s=now_s - visit.arrived_s,
+            backlog_s=backlog_s,
+            lost=cause == LOST,
+        )
+        self._reply_to(origin).reply(now_s, reply)
+
+    def _look_after(self, now_s: float, unanswered: deque[Visit]) -> None:
+        """Gives up the calls of a function whose time is up."""
+        while unanswered:
+            visit = unanswered[0]
+            if not visit.done:
+                give_up_s = visit.arrived_s + visit.of.deadline_s + GIVE_UP_S
+                if give_up_s > now_s:
+                    self._agenda.at(give_up_s, self._look_after, unanswered)
+                    return
+                visit.done = True
+                cause = COLD if visit.waits_since_s < inf else cause_of(now_s, visit)
+                self._tally.missed(now_s, visit, cause)
+                self._abandon(now_s, visit, overdue=True)
+            unanswered.popleft()
+
+    def _abandon(self, now_s: float, visit: Visit, *, overdue: bool) -> None:
+        """Stops waiting for what a call was sent with and has not come back."""
+        for flight in visit.flights:
+            if flight.over:
+                continue
+            flight.over = flight.abandoned = True
+            self._observe(now_s, Abandoned(flight.send, overdue))
+            if overdue and not self._cancels_overdue:
+                continue
+            replica, peer = flight.target.replica, flight.target.peer
+            if replica is not None:
+                self._agenda.at(now_s + self.half_trip_s, replica.device.cancel, flight)
+            elif peer is not None:
+                peer.cancel(now_s, flight)
+
+    @staticmethod
+    def _reply_to(origin: Flight) -> Peer:
+        peer = origin.target.peer
+        assert peer is not None  # a flight to another gateway goes over a link
+        return peer
+
+
+def _refusal_cause(now_s: float, visit: Visit) -> str:
+    flight = visit.flights[0]
+    if flight.visited is not None and not flight.visited.flights:
+        return COLD if flight.visited.waited_s else REFUSED
+    return cause_of(now_s, visit)
