@@ -32,7 +32,8 @@ imports: $(VENV)/.installed-dev ## Checks which module may import which
 unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them)
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Compares the running box with a bare loop and plain aiohttp (ARGS=--quick)
+bench: $(VENV)/.installed-dev ## Measures a decision; compares the running box with plain aiohttp (ARGS=--quick)
+	$(BIN)/python tests/bench/routing.py
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 variants: $(VENV)/.installed-train $(VENV)/.installed-converter ## Compresses the three functions again

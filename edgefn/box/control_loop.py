@@ -44,6 +44,7 @@ class ControlLoop:
         self._scaler = Scaler()
         self._memory = BoxMemory()
         self._measured_s = -MEMORY_S
+        self._warm: frozenset[str] = frozenset()
         self._woken_s: dict[tuple[str, str], float] = {}  # by function and variant
         self._leases: Leases | None = None
 
@@ -167,6 +168,9 @@ class ControlLoop:
         woken = {key for key, at_s in self._woken_s.items() if now_s - at_s < WAKE_S}
         seen = snapshot(functions, self._replicas(), self._totals, self._memory, woken)
         plan = self._scaler.step(now_s, seen)
+        if plan.environments != self._warm and self._leases is not None:
+            self._warm = plan.environments
+            self._leases.keep_warm(self._warm)
         for function in functions:
             for variant in function.startable():
                 count = plan.desired[function.serving.function, scaled_as(function, variant)]

@@ -56,6 +56,12 @@ def _function_counts(function: Function, replicas: list[Replica], totals: Totals
         "state": "quarantined" if function.quarantined_because else "serving",
         "outcomes": counts.outcomes,
         "variants": counts.variants,
+        "sent": [
+            {"variant": variant, "place": place, "purpose": purpose, "count": count}
+            for (variant, place, purpose), count in counts.sent.items()
+        ],
+        "refused": counts.refused,
+        "degraded": counts.degraded,
         "misses": counts.misses,
         "latency_buckets": counts.latency_buckets,
         "latency_sum_s": counts.latency_sum_s,

@@ -74,6 +74,8 @@ class Launcher:
             environments, on_event=self._heard, on_lost=self._forkserver_lost
         )
         self._wanted: set[str] = set()  # environments
+        self._staged: list[str] = []  # those of replicas that are being staged
+        self._cold: set[str] = set()  # those that are wanted, but not for some time to come
         self._processes: dict[str, Process] = {}
         self._numbers = itertools.count(1)
         self._drains: set[asyncio.Task[None]] = set()
@@ -93,8 +95,13 @@ class Launcher:
         are to be among them.
         """
         self._wanted = set(environments)
-        for environment in environments:
+        for environment in environments - self._cold:
             self._forkservers.of(environment)
+        self._end_idle_forkservers()
+
+    def keep_warm(self, environments: frozenset[str]) -> None:
+        """See `Leases`."""
+        self._cold = self._wanted - environments - set(self._staged)
         self._end_idle_forkservers()
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
@@ -109,8 +116,13 @@ class Launcher:
             LaunchFailed: As `take` does.
         """
         self._wanted.add(revision.environment)
-        await self._forkserver_for(revision).up()
-        process = self._launch(revision, revision.default, trial=True)
+        self._cold.discard(revision.environment)
+        self._staged.append(revision.environment)
+        try:
+            await self._forkserver_for(revision).up()
+            process = self._launch(revision, revision.default, trial=True)
+        finally:
+            self._staged.remove(revision.environment)
         outcome = await asyncio.shield(process.started)
         if isinstance(outcome, Failed):
             await process.gone.wait()
@@ -185,7 +197,7 @@ class Launcher:
 
     def _end_idle_forkservers(self) -> None:
         in_use = {process.replica.revision.environment for process in self._all()}
-        self._forkservers.end_all_but(in_use | self._wanted)
+        self._forkservers.end_all_but(in_use | (self._wanted - self._cold))
 
     def _all(self) -> list[Process]:
         return list(self._processes.values())

@@ -31,6 +31,12 @@ class Leases(Protocol):
     def check(self, replica: str) -> ReplicaState:
         """Looks at once whether a replica hangs, has it killed if it does; returns its state."""
 
+    def keep_warm(self, environments: frozenset[str]) -> None:
+        """Ends the forkservers of all other environments of deployed functions, as far as these
+        have no replicas; the next `take` for such a one has its forkserver started, and fails
+        until it is up.
+        """
+
     def replicas(self) -> Iterable[Replica]:
         """Returns those that are not gone, oldest first."""
 

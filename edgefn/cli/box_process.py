@@ -34,6 +34,66 @@ class Launch(msgspec.Struct, frozen=True):
     parent: int
 
 
+class StartingBox:
+    """A box whose process was started and may not accept calls yet.
+
+    Make it on the main thread: a box that does not outlive its parent dies with that thread.
+
+    Args:
+        config: Of the box. Its output goes to `box.log`.
+        outlives: Whether it goes on when this process ends.
+
+    Attributes:
+        process: Of the box.
+    """
+
+    def __init__(self, config: BoxConfig, *, outlives: bool) -> None:
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log_path = config.state_dir / LOG_FILE
+        launch = _encode(Launch(config, 0 if outlives else os.getpid()))
+        readable, writable = os.pipe()
+        self._ready = os.fdopen(readable, "rb")  # closed by `url`
+        with open(self._log_path, "ab") as log:
+            self._begin = log.tell()
+            command = [sys.executable, "-P", "-m", "edgefn.cli.box_process", launch]
+            self.process = subprocess.Popen(
+                [*command, str(writable)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writable,),
+                start_new_session=True,  # a Ctrl-C here is not for the box
+                cwd="/",
+            )
+        os.close(writable)
+
+    def url(self) -> str:
+        """Returns where the box answers, as soon as it accepts calls; ask once.
+
+        Raises:
+            ConfigError: Its configuration does not do.
+            StateLocked: Another box uses the state directory.
+            EdgefnError: It did not start; the message has the end of its output.
+        """
+        process = self.process
+        with self._ready as ready:
+            try:
+                has_said, _, _ = select.select([ready], [], [], START_TIMEOUT_S)
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
+            url = ready.read().decode() if has_said else ""
+        if not has_said:
+            process.kill()
+            process.wait()
+            raise EdgefnError(
+                f"the box was not ready within {START_TIMEOUT_S:g} s; see {self._log_path}"
+            )
+        if not url:
+            raise _ended(process.wait(STOP_TIMEOUT_S), self._log_path, self._begin)
+        return url
+
+
 class BoxProcess:
     """A box that was started here and accepts calls.
 
@@ -60,36 +120,8 @@ class BoxProcess:
             StateLocked: Another box uses the state directory.
             EdgefnError: It did not start; the message has the end of its output.
         """
-        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log_path = config.state_dir / LOG_FILE
-        launch = _encode(Launch(config, 0 if outlives else os.getpid()))
-        readable, writable = os.pipe()
-        with open(readable, "rb") as ready, open(log_path, "ab") as log:
-            begin = log.tell()
-            command = [sys.executable, "-P", "-m", "edgefn.cli.box_process", launch]
-            process = subprocess.Popen(
-                [*command, str(writable)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(writable,),
-                start_new_session=True,  # a Ctrl-C here is not for the box
-                cwd="/",
-            )
-            os.close(writable)
-            try:
-                has_said, _, _ = select.select([ready], [], [], START_TIMEOUT_S)
-            except KeyboardInterrupt:
-                process.terminate()
-                raise
-            url = ready.read().decode() if has_said else ""
-        if not has_said:
-            process.kill()
-            process.wait()
-            raise EdgefnError(f"the box was not ready within {START_TIMEOUT_S:g} s; see {log_path}")
-        if not url:
-            raise _ended(process.wait(STOP_TIMEOUT_S), log_path, begin)
-        return cls(process, url)
+        starting = StartingBox(config, outlives=outlives)
+        return cls(starting.process, starting.url())
 
     def exit_code(self) -> int | None:
         """Returns how the box ended, or None while it runs."""
@@ -97,12 +129,17 @@ class BoxProcess:
 
     def stop(self) -> None:
         """Lets the box answer what is under way and end; ends it in any case."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        stop(self._process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Lets a box answer what is under way and end; ends it in any case."""
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _encode(launch: Launch) -> str:

@@ -76,9 +76,11 @@ def _show(plan: Plan, *, json: bool) -> None:
         answer = f"boxes of the tier {plan.tier} alone do not reach {wanted}"
     else:
         total = plan.boxes * plan.sites
-        answer = (
-            f"{total} boxes reach {wanted}: {plan.boxes} at each of {plan.sites} {plan.tier} sites"
+        where = (
+            f"each of {plan.sites} {plan.tier} sites" if plan.sites > 1 else f"1 {plan.tier} site"
         )
+        reach = "boxes reach" if total > 1 else "box reaches"
+        answer = f"{total} {reach} {wanted}: {plan.boxes} at {where}"
     output.out.print(output.plain(f"\n{answer}\n{reason(plan)}"))
 
 

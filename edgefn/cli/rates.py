@@ -1,11 +1,12 @@
 """What a box did between two readings of its counts: rates, shares and quantiles."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from edgefn.client.counts import BoxCounts, FunctionCounts
+from edgefn.client.counts import BoxCounts, FunctionCounts, SentCount
 
 # The caller's fault, or the caller left: no answer could have been in time.
 _NOT_OURS = frozenset(range(400, 500)) - {408, 429}
@@ -31,6 +32,9 @@ class FunctionRates(msgspec.Struct, frozen=True, kw_only=True):
         errors_per_s: Calls that were answered with a 5xx status.
         misses_per_s: By cause.
         variants: Share of the answers, by variant.
+        sent: Share of the sendings, by variant, as in `int8`, or `int8@hub` for those to a peer.
+        again_per_s: Sendings beyond the first, by purpose.
+        refused_per_s: Calls that were sent nowhere, by error code.
         replicas: How many there are now, by variant and state.
         cold_starts: Calls that waited for a replica to start.
         deaths: Of replicas.
@@ -49,6 +53,9 @@ class FunctionRates(msgspec.Struct, frozen=True, kw_only=True):
     errors_per_s: float
     misses_per_s: dict[str, float]
     variants: dict[str, float]
+    sent: dict[str, float]
+    again_per_s: dict[str, float]
+    refused_per_s: dict[str, float]
     replicas: dict[str, dict[str, int]]
     cold_starts: int
     deaths: int
@@ -96,11 +103,15 @@ def rates(before: BoxCounts, now: BoxCounts) -> BoxRates:
 def _since(before: FunctionCounts, now: FunctionCounts) -> FunctionCounts:
     if sum(now.outcomes.values()) < sum(before.outcomes.values()):
         before = FunctionCounts(name=now.name)
-    had = before.latency_buckets or (0,) * len(now.latency_buckets)
+    had = before.latency_buckets
+    if len(had) != len(now.latency_buckets):  # a box of another version took its place
+        had = (0,) * len(now.latency_buckets)
     return msgspec.structs.replace(
         now,
         outcomes=_difference(before.outcomes, now.outcomes),
         variants=_difference(before.variants, now.variants),
+        sent=_sent_since(before.sent, now.sent),
+        refused=_difference(before.refused, now.refused),
         misses=_difference(before.misses, now.misses),
         latency_buckets=tuple(n - o for o, n in zip(had, now.latency_buckets, strict=True)),
         queue_sum_s=now.queue_sum_s - before.queue_sum_s,
@@ -115,9 +126,20 @@ def _difference(before: Mapping[Key, int], now: Mapping[Key, int]) -> dict[Key, 
     return {key: count for key, count in counted.items() if count > 0}
 
 
+def _sent_since(before: Iterable[SentCount], now: Iterable[SentCount]) -> tuple[SentCount, ...]:
+    had = {(one.variant, one.place, one.purpose): one.count for one in before}
+    return tuple(
+        msgspec.structs.replace(
+            one, count=one.count - had.get((one.variant, one.place, one.purpose), 0)
+        )
+        for one in now
+    )
+
+
 def _rates(since: FunctionCounts, edges_s: Sequence[float], over_s: float) -> FunctionRates:
     results = sum(since.latency_buckets)
     answered = sum(since.variants.values())
+    sent, again = _sendings(since.sent)
     failed = sum(count for status, count in since.outcomes.items() if status >= 500)
     return FunctionRates(
         name=since.name,
@@ -133,10 +155,25 @@ def _rates(since: FunctionCounts, edges_s: Sequence[float], over_s: float) -> Fu
         errors_per_s=failed / over_s,
         misses_per_s={cause: count / over_s for cause, count in since.misses.items()},
         variants={name: count / answered for name, count in since.variants.items()},
+        sent={name: count / sent.total() for name, count in sent.items()},
+        again_per_s={purpose: count / over_s for purpose, count in again.items()},
+        refused_per_s={code: count / over_s for code, count in since.refused.items()},
         replicas=since.replicas,
         cold_starts=since.cold_starts,
         deaths=since.deaths,
     )
+
+
+def _sendings(sent: Iterable[SentCount]) -> tuple[Counter[str], Counter[str]]:
+    """Returns sendings by variant and place, and those beyond the first by purpose."""
+    where: Counter[str] = Counter()
+    again: Counter[str] = Counter()
+    for one in sent:
+        if one.count:
+            where[f"{one.variant}@{one.place}" if one.place else one.variant] += one.count
+            if one.purpose != "first":
+                again[one.purpose] += one.count
+    return where, again
 
 
 def _ours(since: FunctionCounts) -> int:

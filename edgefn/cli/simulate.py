@@ -86,6 +86,8 @@ def command(
 
 def _print(report: Report) -> None:
     output.out.print(simulation_table.policies_table(report.summaries))
+    output.out.print()
+    output.out.print(simulation_table.misses_table(report.summaries))
     if report.differences:
         output.out.print(
             f"\n{report.summaries[0].policy} less each other, seed by seed; ~: within the luck"

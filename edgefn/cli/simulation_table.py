@@ -14,20 +14,31 @@ from edgefn.simulate.summary import Difference, Summary
 
 def policies_table(summaries: Iterable[Summary]) -> Table:
     """Returns one line a policy, means over the seeds with the reach of their 95 % intervals."""
-    numbers = ("in time, %", "accuracy, %", "cost of 1000", "p50", "p99", "replicas", "twice, %")
-    table = output.table("policy", "queue", *numbers, "misses, % of calls", right=numbers)
+    numbers = ("in time, %", "accuracy, %", "cost/1000", "p50, ms", "p99, ms")
+    table = output.table("policy", *numbers, right=numbers)
     for each in summaries:
         table.add_row(
             each.policy,
-            each.queue,
             _percent(each.attainment),
             f"{100 * each.accuracy.mean:.1f}",
             _plain(each.cost),
-            output.milliseconds(1000 * each.p50_s.mean),
-            output.milliseconds(1000 * each.p99_s.mean),
-            f"{each.replicas.mean:.1f}",
+            f"{1000 * each.p50_s.mean:.3g}",
+            f"{1000 * each.p99_s.mean:.3g}",
+        )
+    return table
+
+
+def misses_table(summaries: Sequence[Summary]) -> Table:
+    """Returns one line a policy: misses in percent of all calls by cause, and what it spent."""
+    causes = sorted({cause for each in summaries for cause in each.misses})
+    numbers = (*causes, "hedged, %", "replicas")
+    table = output.table("misses, % of calls", *numbers, right=numbers)
+    for each in summaries:
+        table.add_row(
+            each.policy,
+            *(f"{100 * each.misses.get(cause, 0.0):.2f}" for cause in causes),
             f"{100 * each.hedges.mean:.1f}",
-            misses_of(each.misses),
+            f"{each.replicas.mean:.1f}",
         )
     return table
 
@@ -41,7 +52,7 @@ def misses_of(misses: Mapping[str, float]) -> str:
 
 def differences_table(differences: Iterable[Difference]) -> Table:
     """Returns one line a comparison; what is not marked `~` is outside of the seeds' luck."""
-    numbers = ("in time, points", "accuracy, points", "cost of 1000")
+    numbers = ("in time, points", "accuracy, points", "cost/1000")
     table = output.table("compared with", *numbers, right=numbers)
     for each in differences:
         table.add_row(
@@ -82,8 +93,8 @@ def variants_table(runs: Sequence[RunResult]) -> Table:
 
 def plan_table(plan: Plan) -> Table:
     """Returns one line a number of boxes that was tried."""
-    numbers = ("boxes a site", "boxes in all", "in time, %", "cost of 1000")
-    table = output.table(*numbers, "misses, % of calls", "", right=numbers)
+    numbers = ("boxes a site", "in all", "in time, %", "cost/1000")
+    table = output.table(*numbers, "", "misses, % of calls", right=numbers)
     for each in plan.points:
         chosen = each.boxes == plan.boxes
         table.add_row(
@@ -91,8 +102,8 @@ def plan_table(plan: Plan) -> Table:
             str(each.boxes * plan.sites),
             _percent(each.summary.attainment),
             _plain(each.summary.cost),
-            misses_of(each.summary.misses),
             output.plain("enough", "green") if chosen else "",
+            misses_of(each.summary.misses),
         )
     return table
 

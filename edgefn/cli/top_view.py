@@ -12,7 +12,7 @@ from edgefn.cli.rates import BoxRates, FunctionRates
 _IN_TIME: Final = ((0.99, "green"), (0.95, "yellow"), (0.0, "red"))
 # Columns beyond the first ones, with the width of terminal from which on there is room for them.
 _WIDER: Final = (
-    (50, "p50 ms"), (62, "at work"), (72, "replicas"), (96, "misses/s"), (128, "variants"),
+    (50, "p50 ms"), (62, "at work"), (72, "replicas"), (96, "misses/s"), (128, "sent to"),
     (150, "wait, run"),
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def _table(functions: tuple[FunctionRates, ...], width: int, style: str) -> Tabl
             "at work": _at_work(each),
             "replicas": _replicas(each),
             "misses/s": _misses(each),
-            "variants": _variants(each),
+            "sent to": _sent_to(each),
             "wait, run": _parts(each),
         }
         made.add_row(
@@ -112,9 +112,11 @@ def _misses(each: FunctionRates) -> Text:
     return output.plain(", ".join(f"{cause} {count:.1f}" for cause, count in causes), "yellow")
 
 
-def _variants(each: FunctionRates) -> str:
-    shares = sorted(each.variants.items(), key=lambda one: -one[1])
-    return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+def _sent_to(each: FunctionRates) -> str:
+    shares = sorted((each.sent or each.variants).items(), key=lambda one: -one[1])
+    told = [f"{name} {share:.0%}" for name, share in shares]
+    told += [f"{purpose} {rate:.1f}/s" for purpose, rate in sorted(each.again_per_s.items())]
+    return ", ".join(told)
 
 
 def _parts(each: FunctionRates) -> str:

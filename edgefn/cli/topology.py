@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from edgefn.box import BoxConfig
-from edgefn.cli.box_process import BoxProcess
+from edgefn.cli.box_process import BoxProcess, StartingBox, stop
 from edgefn.client.admin import AdminClient
 from edgefn.emulation.launch import LinkProcess
-from edgefn.emulation.messages import LinkStatus, Open
+from edgefn.emulation.messages import Aim, LinkStatus, Open
 from edgefn.emulation.path import Conditions
-from edgefn.emulation.topology import TopologyBox, TopologyLink, links_between, parse_boxes
+from edgefn.emulation.topology import TopologyBox, links_between, parse_boxes
 
 _HOST: Final = "127.0.0.1"
 
@@ -51,9 +51,9 @@ class RunningTopology:
         links: As they were opened.
     """
 
-    def __init__(self) -> None:
-        self.boxes: dict[TopologyBox, BoxProcess] = {}
-        self.links: list[LinkStatus] = []
+    def __init__(self, boxes: dict[TopologyBox, BoxProcess], links: list[LinkStatus]) -> None:
+        self.boxes = boxes
+        self.links = links
 
 
 @contextmanager
@@ -70,29 +70,29 @@ def running_topology(plan: LinkPlan, folder: Path) -> Iterator[RunningTopology]:
     with ExitStack() as running:
         emulation = LinkProcess.start(folder, plan.seed)
         running.callback(emulation.stop)
-        topology = RunningTopology()
         links = tuple(links_between(plan.boxes, plan.across, plan.within))
-        peers: dict[TopologyBox, str] = {}
-        for box in reversed(plan.boxes):  # who is dialled must be there to be dialled
-            outwards = [link for link in links if link.dialler == box]
-            opened = [_open(emulation, link, peers[link.dialled]) for link in outwards]
-            topology.links += opened
-            process = BoxProcess.start(_config(box, folder, opened), outlives=False)
-            running.callback(process.stop)
-            topology.boxes[box] = process
+        opened = {
+            link: emulation.control.ask(Open(link.name, link.conditions))[0] for link in links
+        }
+        configs = [
+            _config(box, folder, [opened[link].port for link in links if link.dialler == box])
+            for box in plan.boxes
+        ]
+        starting: list[StartingBox] = []
+        running.callback(_stop_all, starting)
+        starting += (StartingBox(each, outlives=False) for each in configs)
+        boxes = {
+            box: BoxProcess(each.process, each.url())
+            for box, each in zip(plan.boxes, starting, strict=True)
+        }
+        for box, process in boxes.items():
             with AdminClient(process.url) as admin:
-                peers[box] = admin.status().peer_address
-        topology.boxes = {box: topology.boxes[box] for box in plan.boxes}
-        yield topology
+                host, _, port = admin.status().peer_address.rpartition(":")
+            emulation.control.ask(Aim(box.name, host, int(port)))
+        yield RunningTopology(boxes, list(opened.values()))
 
 
-def _open(emulation: LinkProcess, link: TopologyLink, address: str) -> LinkStatus:
-    host, _, port = address.rpartition(":")
-    (opened,) = emulation.control.ask(Open(link.name, host, int(port), link.conditions))
-    return opened
-
-
-def _config(box: TopologyBox, folder: Path, links: list[LinkStatus]) -> BoxConfig:
+def _config(box: TopologyBox, folder: Path, ports: list[int]) -> BoxConfig:
     return BoxConfig(
         state_dir=folder / box.name,
         port=0,
@@ -100,5 +100,12 @@ def _config(box: TopologyBox, folder: Path, links: list[LinkStatus]) -> BoxConfi
         tier=box.tier,
         site=box.name,
         peer_port=0,
-        peers=tuple(f"{_HOST}:{link.port}" for link in links),
+        peers=tuple(f"{_HOST}:{port}" for port in ports),
     )
+
+
+def _stop_all(boxes: list[StartingBox]) -> None:
+    for box in boxes:
+        box.process.terminate()
+    for box in boxes:
+        stop(box.process)

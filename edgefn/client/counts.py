@@ -3,6 +3,22 @@
 import msgspec
 
 
+class SentCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many calls were sent to a variant at a place, and for what purpose.
+
+    Attributes:
+        variant: Its name.
+        place: Name of a peer; empty for the box itself.
+        purpose: `first`, or `hedge`, `retry` or `escalation`.
+        count: Since the box started.
+    """
+
+    variant: str
+    place: str = ""
+    purpose: str = "first"
+    count: int = 0
+
+
 class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """One deployed function. Sums go on from the start of the box; gauges are as of now.
 
@@ -11,6 +27,9 @@ class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
         state: `serving` or `quarantined`.
         outcomes: Calls by HTTP status.
         variants: Calls that were answered, by variant.
+        sent: Where calls were sent; one that was sent again counts for each time.
+        refused: Calls that were sent nowhere, by error code.
+        degraded: Results below the function's floor of accuracy.
         misses: Calls that were not answered in time, by cause.
         latency_buckets: Results by duration: one count for each of the box's `latency_edges_s`, and
             one for the rest.
@@ -28,6 +47,9 @@ class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "serving"
     outcomes: dict[int, int] = {}
     variants: dict[str, int] = {}
+    sent: tuple[SentCount, ...] = ()
+    refused: dict[str, int] = {}
+    degraded: int = 0
     misses: dict[str, int] = {}
     latency_buckets: tuple[int, ...] = ()
     latency_sum_s: float = 0.0

@@ -16,22 +16,16 @@ class EmulatedLink:
     """Listens on a port of this machine, and passes what comes on to another.
 
     Args:
-        name: For people, as in `edge-1:cloud-1`.
-        target: Address and port that connections lead to.
         conditions: At first.
         seed: Of jitter and loss.
 
     Attributes:
-        name: As told.
         conditions: Now; see `change`.
     """
 
-    def __init__(
-        self, name: str, target: tuple[str, int], conditions: Conditions, seed: int
-    ) -> None:
-        self.name = name
+    def __init__(self, conditions: Conditions, seed: int) -> None:
         self.conditions = conditions
-        self._target = target
+        self._target: tuple[str, int] | None = None
         there, back = random.Random(seed), random.Random(seed + 1)
         self._there, self._back = Direction(there.random), Direction(back.random)
         self._connections: set[_Connection] = set()
@@ -43,6 +37,10 @@ class EmulatedLink:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, host, 0)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def aim(self, host: str, port: int) -> None:
+        """Says where connections lead to; until then they are turned away."""
+        self._target = (host, port)
 
     def change(self, conditions: Conditions) -> None:
         """Goes on under other conditions; what is on its way already is not touched."""
@@ -76,7 +74,7 @@ class EmulatedLink:
     async def _lead(self, connection: "_Connection") -> None:
         """Connects to the target, and lets go of a connection that does not get there."""
         try:
-            if len(self._connections) <= _MOST_CONNECTIONS:
+            if self._target is not None and len(self._connections) <= _MOST_CONNECTIONS:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     loop = asyncio.get_running_loop()
                     await loop.create_connection(lambda: connection.far, *self._target)

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from edgefn.emulation.link import EmulatedLink
-from edgefn.emulation.messages import Change, Links, LinkStatus, Open, Order
+from edgefn.emulation.messages import Aim, Change, Links, LinkStatus, Open, Order
 from edgefn.emulation.path import Conditions
 from edgefn.errors import ConfigError
 
@@ -32,6 +32,8 @@ class EmulatedLinks:
         """
         if isinstance(order, Open):
             return self._tell([await self._open(order)])
+        if isinstance(order, Aim):
+            return self._tell(self._aim(order))
         if isinstance(order, Change):
             return self._tell(self._change(order))
         return self._tell(list(self._links))
@@ -46,9 +48,15 @@ class EmulatedLinks:
         if order.name in self._links or len(self._links) >= _MOST_LINKS:
             raise ConfigError(f"there is a link {order.name!r} already, or {_MOST_LINKS} in all")
         seed = self._seed + _SEEDS_APART * len(self._links)
-        link = EmulatedLink(order.name, (order.host, order.port), order.conditions, seed)
+        link = EmulatedLink(order.conditions, seed)
         self._links[order.name] = (link, await link.listen())
         return order.name
+
+    def _aim(self, order: Aim) -> list[str]:
+        names = [name for name in self._links if name.rpartition(":")[2] == order.box]
+        for name in names:
+            self._links[name][0].aim(order.host, order.port)
+        return names
 
     def _change(self, order: Change) -> list[str]:
         names = [name for name in self._links if concerns(order.link, name)]

@@ -11,19 +11,29 @@ SOCKET: Final = "links.sock"  # in the folder of a session
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """Make a link.
+    """Make a link. Until it is aimed, who dials it is turned away.
 
     Attributes:
         name: Of the boxes at its ends, as in `edge-1:cloud-1`.
-        host: Where it leads to,
-        port: and to which port.
         conditions: At first.
     """
 
     name: str
+    conditions: Conditions
+
+
+class Aim(msgspec.Struct, frozen=True, tag="aim"):
+    """Say where links lead to.
+
+    Attributes:
+        box: At their far end, as in `cloud-1`.
+        host: Its address for peers,
+        port: and its port.
+    """
+
+    box: str
     host: str
     port: int
-    conditions: Conditions
 
 
 class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
@@ -78,4 +88,4 @@ class Links(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-Order = Open | Change | Show
+Order = Open | Aim | Change | Show

@@ -70,8 +70,14 @@ class Relay:
             self._order.after(again_s)
         self._deliver()
 
+    def end(self) -> None:
+        """Takes note that the side that speaks is gone; the other one hears it in time."""
+        self._source = None
+        self.take(_END)
+
     def close(self) -> None:
-        """Drops what is held."""
+        """Drops what is held: no one hears it any more."""
+        self._sink = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -106,10 +112,6 @@ class Relay:
             source.pause_reading()
         elif self._held_bytes < _MOST_HELD_BYTES // 2:
             source.resume_reading()
-
-    def end(self) -> None:
-        """Takes note that the side that speaks is gone; the other one hears it in time."""
-        self.take(_END)
 
 
 class Side(asyncio.Protocol):
@@ -150,6 +152,7 @@ class Side(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Called by the loop."""
+        self._hears.close()
         self._on_lost.side_lost(self)
 
 

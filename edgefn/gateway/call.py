@@ -7,6 +7,7 @@ import msgspec
 
 from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.routing.choice import Choice
+from edgefn.routing.decisions import Send
 from edgefn.routing.table import USUAL_PRIORITY
 from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
 
@@ -47,8 +48,9 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
         request_id: For logs.
         traceparent: Of its caller's trace (W3C), or empty.
         flights: Under way; one but for hedges and escalations.
-        last: The flight that was sent last, or whose reply is the answer; None: it never was sent.
-        fallback: A flight and its reply, to be answered if none of `flights` brings a better one.
+        send: Of the flight that was sent last, or whose reply is the answer; None: it never was
+            sent.
+        fallback: A reply and where it is from, for when none of `flights` brings a better one.
         waited_s: Time that it waited for a replica to start.
         alarm_s: When to look after it the next time: at the latest, to give it up.
         tick: Of that alarm, as `alarms` counts; 0: it is not watched.
@@ -76,8 +78,8 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     request_id: str = ""
     traceparent: str = ""
     flights: list["Flight"] = []
-    last: "Flight | None" = None
-    fallback: "tuple[Flight, Reply] | None" = None
+    send: Send | None = None
+    fallback: tuple[Send, Reply] | None = None
     waited_s: float = 0.0
     miss: str = "refused"
     alarm_s: float = 0.0
@@ -118,10 +120,10 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
                 f"{self.function!r} did not answer within {self.give_up_s - self.read_s:.0f} s, "
                 f"{self.timeout_s:g} s of which it may run"
             )
-        if self.last is None:
+        if self.send is None:
             where = "waited for a replica to start" if self.waited_s else "was still being read"
         else:
-            at = self.last.send.place
+            at = self.send.place
             where = f"was at box {at}" if at else "was at a replica"
         budget_ms = (self.deadline_s - self.read_s) * 1000
         return DeadlineExceeded(

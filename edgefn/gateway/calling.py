@@ -111,16 +111,16 @@ def _read_head(
         answered=gateway.loop.create_future(),
         priority=priority_of(headers, spec.priority),
         idempotent=spec.idempotent or IDEMPOTENCY_KEY in headers,
-        escalate_at=_escalate_at(spec, choice),
+        escalate_at=0 if spec.escalate_below is None else _escalate_at(spec.escalate_below, choice),
         request_id=request_id,
         traceparent=traceparent,
     )
 
 
-def _escalate_at(spec: FunctionSpec, choice: Choice | None) -> int:
-    if spec.escalate_below is None or (choice is not None and choice.variant):
-        return 0
-    return pack_confidence(spec.escalate_below)
+def _escalate_at(escalate_below: float, choice: Choice | None) -> int:
+    if choice is not None and choice.variant:
+        return 0  # no other variant may answer
+    return pack_confidence(escalate_below)
 
 
 async def _read_body(
@@ -151,8 +151,8 @@ def _answer(
     gateway: Gateway, function: Function, call: PendingCall, reply: Reply, request_id: str
 ) -> Answer:
     if reply.outcome == Outcome.ERROR:
-        assert call.last is not None
-        function.count_variant(call.last.send.variant)
+        assert call.send is not None
+        function.count_variant(call.send.variant)
         error = ReplicaError(_ERROR_BODY.decode(reply.body))
         call.miss = "queue" if reply.batch == 0 else "compute"
         if error.body().code == "deadline_unattainable":

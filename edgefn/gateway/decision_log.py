@@ -71,7 +71,7 @@ class DecisionLog:
             call.traceparent,
             call.priority,
             None if call.deadline_s is None else call.deadline_s - call.read_s,
-            call.last.send if call.last is not None else None,
+            call.send,
             status,
             code,
             sla,

@@ -70,7 +70,7 @@ class Flights:
             self._router.observe(now_s, Abandoned(send, False))
             raise
         call.flights.append(flight)
-        call.last = flight
+        call.send = send
         self._set_alarm(call, send.hedge_at_s - TICK_S)  # rather early than late
         self._owner.sent(call, send)
 
@@ -128,7 +128,7 @@ class Flights:
                 return
         elif self._tried_elsewhere(now_s, flight, reply):
             return
-        self._settle(now_s, call, flight, reply)
+        self._settle(now_s, call, flight.send, reply)
 
     def lost(self, flight: Flight, error: EdgefnError, *, unsent: bool) -> None:
         """Sends the call elsewhere if it may run twice, or cannot have run."""
@@ -147,8 +147,8 @@ class Flights:
         elif not (call.idempotent and self._retried(now_s, flight)):
             call.fail(error)
 
-    def _settle(self, now_s: float, call: PendingCall, flight: Flight, reply: Reply) -> None:
-        call.last = flight
+    def _settle(self, now_s: float, call: PendingCall, send: Send, reply: Reply) -> None:
+        call.send = send
         call.answered.set_result(reply)
         if call.flights:
             self.end(now_s, call, overdue=False)
@@ -159,7 +159,7 @@ class Flights:
         if send.purpose == "escalation":
             return False  # doubtful as well, but no variant knows better
         if call.fallback is None or call.fallback[1].outcome != Outcome.RESULT:
-            call.fallback = (flight, reply)
+            call.fallback = (send, reply)
             self._second(self._router.escalate(now_s, call, send, random.random), call)
         if call.flights and call.deadline_s is not None:
             self._set_alarm(call, call.deadline_s - SETTLE_S)
@@ -169,7 +169,7 @@ class Flights:
         """Returns whether another flight may bring what this one did not: a result."""
         call = flight.call
         if call.flights:
-            call.fallback = call.fallback or (flight, reply)
+            call.fallback = call.fallback or (flight.send, reply)
             return True
         if call.fallback is not None:
             self._settle(now_s, call, *call.fallback)

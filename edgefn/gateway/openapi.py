@@ -244,8 +244,18 @@ def _parameters() -> dict[str, Any]:
         ),
         "variant": header(
             "Edgefn-Variant",
-            "Name of the variant that is to answer; default: the function's first that can.",
+            "Name of the variant that is to answer; default: the one that suits best.",
             {"type": "string", "maxLength": 63},
+        ),
+        "priority": header(
+            "Edgefn-Priority",
+            "The more urgent the higher; under overload the lower ones are refused first.",
+            {"type": "integer", "minimum": 0, "maximum": 9},
+        ),
+        "idempotency_key": header(
+            "Idempotency-Key",
+            "Whatever its value, the call may run twice: after a loss, or to be in time.",
+            {"type": "string", "maxLength": 128},
         ),
         "request_id": header(
             "X-Request-Id", "Comes back with the answer.", {"type": "string", "maxLength": 128}
@@ -262,8 +272,12 @@ def _headers() -> dict[str, Any]:
         "Edgefn-Tier": header("The tier of the box that answered."),
         "Edgefn-Box": header("The box that answered."),
         "Edgefn-Sla": header(
-            "Whether the deadline was met, if there was one.", enum=["met", "missed"]
+            "Whether the deadline was met, if there was one; degraded: at lower accuracy.",
+            enum=["met", "missed", "degraded"],
         ),
-        "Server-Timing": header("Milliseconds in the queue, in the function, in a cold start."),
+        "Edgefn-Predicted-Ms": header("How long the answer was expected to take."),
+        "Server-Timing": header(
+            "Milliseconds in the queue, the function, a cold start, the network."
+        ),
         "X-Request-Id": header("The request's id, the caller's own if it brought one."),
     }

@@ -8,9 +8,14 @@ from edgefn.gateway.call import PendingCall
 from edgefn.gateway.function import Function
 from edgefn.gateway.state import Gateway
 from edgefn.gateway.statuses import status_of
+from edgefn.routing.decisions import Send
 from edgefn.routing.table import HERE
 from edgefn_runtime.wire import Content, Reply
 
+_SLA_LINES: Final = {
+    "": "",
+    **{sla: f"Edgefn-Sla: {sla}\r\n" for sla in ("met", "missed", "degraded")},
+}
 _TOO_LATE: Final = frozenset({408, 429, 504})  # statuses of calls that had no answer in time
 
 
@@ -22,16 +27,16 @@ def result_head(
     Args:
         gateway: That answers.
         function: That was called.
-        call: Answered by `call.last`.
+        call: Answered by `call.send`.
         reply: Its result.
         now_s: Monotonic.
     """
-    assert call.last is not None
-    send = call.last.send
+    assert call.send is not None
+    send = call.send
     elapsed_s = now_s - call.read_s
     function.count_variant(send.variant)
     function.count_result(elapsed_s, reply, degraded=send.degraded)
-    sla, sla_line = "", ""
+    sla = ""
     if call.deadline_s is not None and now_s > call.deadline_s:
         sla = "missed"
         call.miss = _slowest(call, reply, elapsed_s)
@@ -40,16 +45,14 @@ def result_head(
         sla = "degraded"
     elif call.deadline_s is not None:
         sla = "met"
-    if sla:
-        sla_line = f"Edgefn-Sla: {sla}\r\n"
     gateway.decisions.note(call, now_s, 200, sla)
-    timing = f"queue;dur={reply.queue_us / 1000:.3f}, compute;dur={reply.service_us / 1000:.3f}"
-    if call.waited_s:
-        timing += f", cold;dur={call.waited_s * 1000:.3f}"
+    more = f", cold;dur={call.waited_s * 1000:.3f}" if call.waited_s else ""
     if send.place != HERE:
-        timing += f", net;dur={_network_us(call, reply, elapsed_s) / 1000:.3f}"
+        more += f", net;dur={_network_us(call, reply, elapsed_s) / 1000:.3f}"
     return (
-        f"{_sent_lines(gateway, call)}{sla_line}Server-Timing: {timing}\r\n"
+        f"{_sent_lines(gateway, send)}{_SLA_LINES[sla]}"
+        f"Server-Timing: queue;dur={reply.queue_us / 1000:.3f}, "
+        f"compute;dur={reply.service_us / 1000:.3f}{more}\r\n"
         f"{_content_lines(reply.content, reply.aux)}"
     )
 
@@ -70,26 +73,21 @@ def error_lines(
     function.count(status)
     if call is None:
         return b""
-    if call.last is None:
+    if call.send is None:
         function.count_refused(error.code)
     sla = ""
     if call.deadline_s is not None and status in _TOO_LATE:
         sla = "missed"
         function.count_miss(call.miss)
     gateway.decisions.note(call, now_s, status, sla, error.code)
-    lines = _sent_lines(gateway, call) if call.last is not None else ""
-    if sla:
-        lines += f"Edgefn-Sla: {sla}\r\n"
-    return lines.encode("ascii", "replace")
+    lines = _sent_lines(gateway, call.send) if call.send is not None else ""
+    return (lines + _SLA_LINES[sla]).encode("ascii", "replace")
 
 
-def _sent_lines(gateway: Gateway, call: PendingCall) -> str:
-    assert call.last is not None
-    send = call.last.send
-    return (
-        f"Edgefn-Variant: {send.variant}\r\n{gateway.answered_at(send.place)}"
-        f"Edgefn-Predicted-Ms: {send.predicted_s * 1000:.3f}\r\n"
-    )
+def _sent_lines(gateway: Gateway, send: Send) -> str:
+    where = gateway.tier_and_box if send.place == HERE else gateway.answered_at(send.place)
+    predicted_ms = send.predicted_s * 1000
+    return f"Edgefn-Variant: {send.variant}\r\n{where}Edgefn-Predicted-Ms: {predicted_ms:.3f}\r\n"
 
 
 @lru_cache(maxsize=256)
@@ -104,19 +102,19 @@ def _content_lines(content: int, aux: int) -> str:
 
 
 def _slowest(call: PendingCall, reply: Reply, elapsed_s: float) -> str:
-    assert call.last is not None
+    assert call.send is not None
     legs = {
         "compute": float(reply.service_us),
         "queue": float(reply.queue_us),
         "cold": call.waited_s * 1e6,
     }
-    if call.last.send.place != HERE:
+    if call.send.place != HERE:
         legs["network"] = _network_us(call, reply, elapsed_s)
     return max(legs, key=lambda leg: legs[leg])
 
 
 def _network_us(call: PendingCall, reply: Reply, elapsed_s: float) -> float:
     """Returns what was neither the replica's nor spent before the call was sent."""
-    assert call.last is not None
-    before_s = call.last.send.sent_s - call.read_s
+    assert call.send is not None
+    before_s = call.send.sent_s - call.read_s
     return max(0.0, (elapsed_s - before_s) * 1e6 - reply.queue_us - reply.service_us)

@@ -31,7 +31,8 @@ async def keep_dialled(host: str, port: int, make: Callable[[], PeerProtocol]) -
         except (OSError, TimeoutError, ProtocolError) as error:
             failures += 1
             if failures == 1:
-                _LOG.warning("no peer at %s:%d yet: %s", host, port, error or "it does not answer")
+                why = str(error) or "it does not answer"
+                _LOG.warning("no peer at %s:%d yet: %s", host, port, why)
         else:
             failures = 0
             try:

@@ -46,8 +46,8 @@ STATUSES: Final[dict[str, int]] = {
     "storage_failed": 507,
 }
 
-# Seconds that a refused caller is asked to wait if the error says nothing of it; None: then not. Not for a
-# quarantine, which ends with the next deployment only.
+# Seconds that a refused caller is asked to wait if the error says nothing of it (None: then none).
+# Not for a quarantine, which ends with the next deployment only.
 _RETRY_AFTER_S: Final[dict[str, int | None]] = {
     "deadline_unattainable": None,
     "queue_full": 1,

@@ -38,10 +38,11 @@ class Endpoint:
         prefix_s: Work that is done here before the call can go there.
         ahead_s: That, and the start of a replica if there is none.
         bytes_factor: What of a call's bytes goes over the network.
-        limit: Calls that it may hold.
+        limit: Calls that it may hold,
+        most: and those that it gets at present.
         outstanding: Calls that it holds.
         shut: Whether no call may go there now: it is full, or is left alone.
-        sent_s: When the last call was sent there.
+        used_s: When the last call was sent there, or answered.
         gone: Whether it is no endpoint any more.
     """
 
@@ -55,6 +56,7 @@ class Endpoint:
         "health",
         "here",
         "limit",
+        "most",
         "name",
         "outstanding",
         "path",
@@ -62,7 +64,7 @@ class Endpoint:
         "prefix_s",
         "replicas",
         "second_choice",
-        "sent_s",
+        "used_s",
         "server",
         "service",
         "shut",
@@ -78,6 +80,7 @@ class Endpoint:
     calibration: Calibration
     here: bool
     limit: int
+    most: int
     path: Path
     pool: Pool
     prefix_s: float
@@ -98,8 +101,18 @@ class Endpoint:
         self.health = Health()
         self.outstanding = 0
         self.shut = False
-        self.sent_s = now_s
+        self.used_s = now_s
         self.gone = False
+
+    def wait_s(self, now_s: float) -> float:
+        """Returns how long a call sent there now would wait.
+
+        Elsewhere it is the network that is blamed for what is late.
+        """
+        wait_s = self.server.free_s - now_s
+        if wait_s >= 0.0:
+            return wait_s
+        return self.server.late_s(now_s) if self.here else 0.0
 
     def prepare(
         self, now_s: float, deadline_s: float, size_bytes: int, purpose: Purpose = "first"
@@ -116,7 +129,7 @@ class Endpoint:
         send.size_bytes = size = int(size_bytes * self.bytes_factor)
         send.network_s = network_s = path.base_s + path.each_s * size
         send.cold_s = cold_s = self.ahead_s
-        send.wait_s = wait_s = server.wait_s(now_s, path.fixed_s)
+        send.wait_s = wait_s = self.wait_s(now_s)
         batch, slowness = server.batch, server.slowness
         send.service_s = run_s = (service.fixed_s + service.each_s * batch) * slowness
         noise_s, unsure_s = service.cv * run_s, WAIT_NOISE * wait_s
@@ -140,10 +153,10 @@ class Endpoint:
     def commit(self, now_s: float, send: Send) -> None:
         """Counts a call as sent there."""
         send.ledger = self
-        self.sent_s = now_s
+        self.used_s = now_s
         self.outstanding += 1
-        if self.outstanding >= self.limit or self.health.until_s:
-            self.settle()
+        if self.outstanding >= self.most:
+            self.shut = True
         self.server.sent(now_s, send)
         self.pool.sent(send.work_s)
         if not self.here:
@@ -159,5 +172,5 @@ class Endpoint:
 
     def settle(self) -> None:
         """Brings `shut` up to date; one that was left alone gets one call to begin with."""
-        most = 1 if self.health.on_trial else self.limit
-        self.shut = self.outstanding >= most or self.health.until_s > 0.0
+        self.most = 1 if self.health.on_trial else self.limit
+        self.shut = self.outstanding >= self.most or self.health.until_s > 0.0

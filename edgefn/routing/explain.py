@@ -13,6 +13,7 @@ from edgefn.routing.table import HERE, DeployedVariant
 from edgefn.routing.weighing import (
     FRESH_HANDICAP,
     HOPELESS,
+    WAIT_TOLL,
     best_in_time,
     best_without_deadline,
 )
@@ -49,7 +50,9 @@ def explain(now_s: float, call: Demand, function: Function) -> Explanation:
     candidates.sort(key=lambda one: (bool(one.lost_because), -one.score))
     candidates += [_endpoint(question, one, None, "below the floor") for one in plan.below]
     named = {one.variant for one in candidates}
-    candidates += [_absent(one) for one in function.deployment.variants if one.name not in named]
+    candidates += [
+        _absent(question, one) for one in function.deployment.variants if one.name not in named
+    ]
     return Explanation(
         function=call.function,
         objective=function.deployment.objective,
@@ -116,7 +119,7 @@ def _score(question: _Question, one: Endpoint, send: Send) -> float:
     if question.budget_s == inf:
         score -= one.second_choice + min(send.predicted_s, 1e6) / question.function.patience_s
     else:
-        score -= one.pool.price * send.work_s
+        score -= one.pool.price * send.work_s + WAIT_TOLL * send.wait_s
     if one.server.outstanding >= one.server.trusted:
         score -= FRESH_HANDICAP
     return score
@@ -155,15 +158,18 @@ def _start(question: _Question, start: ColdStart, winner: Endpoint | ColdStart |
     )
 
 
-def _absent(variant: DeployedVariant) -> Candidate:
-    why = variant.quarantined or variant.unavailable or "not what the call asks for"
+def _absent(question: _Question, variant: DeployedVariant) -> Candidate:
+    floor = question.function.deployment.min_accuracy
+    why = variant.quarantined or variant.unavailable
+    if not why and floor and variant.accuracy is not None and variant.accuracy < floor:
+        why = "its accuracy is below the floor"
     return Candidate(
         endpoint="",
         variant=variant.name,
         place=HERE,
         tier="",
         accuracy=variant.accuracy,
-        lost_because=why,
+        lost_because=why or "not what the call asks for",
     )
 
 

@@ -1,8 +1,8 @@
 """One deployed function: its connected endpoints, what they are worth, and whom calls may use."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final
-from zlib import crc32
 
 from edgefn.routing.calibration import Calibration
 from edgefn.routing.choice import Choice
@@ -142,14 +142,12 @@ def _homes(endpoints: list[Endpoint]) -> dict[tuple[str, str], str]:
 
     Only where servers are shared by endpoints: a replica process serves one variant anyway.
     """
-    homes: dict[tuple[str, str], tuple[int, str]] = {}
+    homes: dict[tuple[str, str], tuple[bytes, str]] = {}
     for one in endpoints:
-        if one.server.name == one.name:
+        server = one.server.name
+        if server == one.name:
             continue
         key = (one.variant, one.path.place.name)
-        weight = (
-            crc32(f"{one.function}/{one.variant}/{one.server.name}".encode()),
-            one.server.name,
-        )
-        homes[key] = max(homes.get(key, (-1, "")), weight)
+        digest = blake2b(f"{one.function}/{one.variant}/{server}".encode(), digest_size=8).digest()
+        homes[key] = max(homes.get(key, (b"", "")), (digest, server))
     return {key: name for key, (_, name) in homes.items()}

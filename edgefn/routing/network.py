@@ -108,9 +108,15 @@ class Path:
         self._probe_bound_s = self.fixed_s + 3.0 * self._residual**0.5
 
     def heard(self, now_s: float) -> None:
-        """Takes note that something came back: what was lost before says nothing any more."""
+        """Takes note that something came back: what is overdue is so for another reason."""
         self._probe_s = self._lost_s = inf
         self._probes_lost = 0
+        flights = self._flights
+        while flights:
+            oldest = flights[0]
+            if oldest.ledger is not None and oldest.sent_s + oldest.bound_s > now_s:
+                break
+            flights.popleft()
         if self.base_s != self.fixed_s:
             self.look(now_s)
 

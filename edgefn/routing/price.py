@@ -7,8 +7,8 @@ scarce servers are left to the calls that gain most from them.
 
 from typing import Final
 
-TARGET: Final = 0.8
-_PRICE: Final = 20.0
+TARGET: Final = 0.95
+_PRICE: Final = 2.0
 _LONGEST_S: Final = 2.0
 _MEMORY: Final = 0.2  # weight of the last tick in the utilisation
 

@@ -131,14 +131,12 @@ class Registry:
                 if one.name in self.endpoints
             ]
             function.connect(connected)
-        self.servers = {one.server.name: one.server for one in self.endpoints.values()}
-        for name, pool in self.pools.items():
-            servers = {
-                id(one.server): one.server.parallel
-                for one in self.endpoints.values()
-                if one.path.place.name == name
-            }
-            pool.servers = sum(servers.values())
+        any_of = {one.server.name: one for one in self.endpoints.values()}
+        self.servers = {name: one.server for name, one in any_of.items()}
+        for pool in self.pools.values():
+            pool.servers = 0
+        for one in any_of.values():
+            one.pool.servers += one.server.parallel
 
 
 def _set_lead(endpoint: Endpoint, variant: DeployedVariant, listed: DeployedEndpoint) -> None:

@@ -83,7 +83,9 @@ class Router:
         if plan.error is not None:
             return Refuse(error=plan.error)
         admission = self._admission
-        priority = min(max(call.priority, 0), PRIORITIES - 1)
+        priority = call.priority
+        if not 0 <= priority < PRIORITIES:
+            priority = 0 if priority < 0 else PRIORITIES - 1
         admission.arrived(priority)
         if admission.refuses and not admission.admits(priority, rng):
             return self._shed(now_s, call, plan, priority)
@@ -235,7 +237,7 @@ def _may_try(now_s: float, endpoint: Endpoint) -> bool:
     if endpoint.server.outstanding or endpoint.path.base_s > endpoint.path.fixed_s:
         return False
     run_s = endpoint.prepare(now_s, inf, 0).predicted_s
-    quiet_s = now_s - endpoint.sent_s
+    quiet_s = now_s - endpoint.used_s
     return quiet_s >= min(max(run_s, TRIAL_MIN_S), TRIAL_MAX_S)
 
 

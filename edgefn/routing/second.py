@@ -44,8 +44,11 @@ class SecondSends:
         """Says in a `Send` that leaves this box when to ask for a hedge."""
         if not (function.deployment.idempotent or call.idempotent):
             return
-        soonest_s = min(_bound_s(now_s, one) for one in plan.near)
-        at_s = send.deadline_s - soonest_s - HEDGE_SPARE_S
+        first = plan.near[0]
+        for one in plan.near:
+            if one.server.free_s < first.server.free_s:
+                first = one
+        at_s = send.deadline_s - _bound_s(now_s, first) - HEDGE_SPARE_S
         if at_s > now_s:
             send.hedge_at_s = at_s
 
@@ -59,6 +62,8 @@ class SecondSends:
         near = [one for one in plan.near if one.name != first.endpoint]
         if not near or near[0].pool.utilisation >= BUSY:
             return None
+        if now_s < first.sent_s + first.bound_s <= first.deadline_s:
+            return None  # the first answer is not overdue, and is expected in time
         best, chance = _best(now_s, call, near)
         if best is None or chance < RETRY_CHANCE or not self._hedges.take():
             return None
@@ -120,7 +125,7 @@ def _bound_s(now_s: float, one: Endpoint) -> float:
     """Returns what a call to an endpoint here exceeds as rarely as the calibration wants."""
     service, server, path = one.service, one.server, one.path
     run_s = (service.fixed_s + service.each_s * server.batch) * server.slowness
-    wait_s = server.wait_s(now_s, path.fixed_s)
+    wait_s = one.wait_s(now_s)
     noise_s = service.cv * run_s
     sd_s = sqrt(path.variance + 0.0625 * wait_s * wait_s + noise_s * noise_s)
     return path.base_s + one.ahead_s + wait_s + run_s + one.calibration.z * sd_s

@@ -23,6 +23,7 @@ _FRESH_SLOWNESS: Final = 1.3  # of a server that has not shown yet what it does
 _JUMP: Final = 1.6
 _MAX_JUMP: Final = 4.0
 _FADE_HALF_LIFE_S: Final = 2.0
+_LEAST_SLOWNESS: Final = 0.02
 _MAX_SLOWNESS: Final = 50.0
 _MAX_SLOW_START: Final = 256
 
@@ -71,16 +72,10 @@ class Server:
         self._sampled_s = now_s
         self._flights: deque[Send] = deque(maxlen=512)
 
-    def wait_s(self, now_s: float, net_s: float) -> float:
-        """Returns how long a call sent now would wait; `net_s` is the way there and back."""
-        wait_s = self.free_s - now_s
-        if wait_s >= 0.0:
-            return wait_s
-        if self.outstanding:
-            late_s = -wait_s - net_s
-            if late_s > LATE_S:
-                return late_s
-        return 0.0
+    def late_s(self, now_s: float) -> float:
+        """Returns by how much it is late with what it has; less than `LATE_S` is nothing."""
+        late_s = now_s - self.free_s
+        return late_s if self.outstanding and late_s > LATE_S else 0.0
 
     def sent(self, now_s: float, send: Send) -> None:
         """Counts a call that was sent there."""
@@ -126,7 +121,7 @@ class Server:
         """Takes a run that took `ratio` times as long as on a server of speed 1."""
         self._sampled_s = now_s
         self.batch += 0.1 * (batch - self.batch)
-        ratio = min(ratio, _MAX_SLOWNESS)
+        ratio = min(max(ratio, _LEAST_SLOWNESS), _MAX_SLOWNESS)
         self._usual += 0.01 * (ratio - self._usual)
         self.samples += 1
         if self.trusted < _MAX_SLOW_START:

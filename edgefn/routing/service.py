@@ -9,6 +9,7 @@ calls), and a faster one quickly: hope costs little, since the replica checks ag
 from typing import Final
 
 PROFILE_WEIGHT: Final = 20.0
+_LEAST_S: Final = 1e-6  # no clock of ours tells less
 _LEAST_WEIGHT: Final = 0.02
 _RISE: Final = 0.2
 _FALL: Final = 0.5
@@ -35,6 +36,7 @@ class Service:
 
     def learn(self, took_s: float, batch: int) -> None:
         """Takes the time of a run, as it would have been on a server of speed 1."""
+        took_s = max(took_s, _LEAST_S)
         expected_s = self.fixed_s + batch * self.each_s
         if expected_s <= 0.0:
             self.each_s = took_s / batch

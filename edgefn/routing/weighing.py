@@ -18,6 +18,7 @@ from edgefn.routing.endpoint import Endpoint
 HOPELESS: Final = 0.05  # below this probability of an answer in time, a call is not sent
 _HOPELESS_SDS: Final = -1.645
 _SQRT_HALF: Final = 0.7071067811865476
+WAIT_TOLL: Final = 1.0  # of a second, for those who come next and have less time
 FRESH_HANDICAP: Final = 0.05  # of more calls than a server is trusted with that has just started
 
 
@@ -46,7 +47,7 @@ def best_in_time(
         path, server, service = one.path, one.server, one.service
         wait_s = server.free_s - now_s
         if wait_s < 0.0:
-            wait_s = server.wait_s(now_s, path.fixed_s) if server.outstanding else 0.0
+            wait_s = server.late_s(now_s) if one.here else 0.0
         slowness = server.slowness
         run_s = (service.fixed_s + service.each_s * server.batch) * slowness
         slack_s = budget_s - (
@@ -64,6 +65,8 @@ def best_in_time(
                     nearest, nearest_sds = one, sds
                 continue
             score = 0.5 * erfc(-_SQRT_HALF * sds) * one.worth - one.toll
+        if wait_s > 0.0:
+            score -= WAIT_TOLL * wait_s
         if price := one.pool.price:
             score -= price * (service.fixed_s / server.batch + service.each_s) * slowness
         if server.outstanding >= server.trusted:
@@ -96,7 +99,7 @@ def best_without_deadline(
             path.base_s
             + path.each_s * size_bytes * one.bytes_factor
             + one.ahead_s
-            + server.wait_s(now_s, path.fixed_s)
+            + one.wait_s(now_s)
             + run_s
         )
         score = one.worth - one.toll - one.second_choice - time_s / patience_s

@@ -12,7 +12,9 @@ from edgefn_runtime.manifest import Objective
 
 TIER_HANDICAP: Final = 0.01  # for each tier that the function prefers
 PEER_HANDICAP: Final = 0.01  # of another site of the same tier: what it has to do is known too late
-AWAY_HANDICAP: Final = 0.002  # a server that is not home to the variant batches it with fewer calls
+AWAY_HANDICAP: Final = (
+    0.0005  # a server that is not home to the variant batches it with fewer calls
+)
 COLD_HANDICAP: Final = 0.3
 SECOND_CHOICE_HANDICAP: Final = 0.02  # of variants other than the default, without a deadline
 POWER_W: Final = 5.0  # of a box at work, where no energy was measured
@@ -37,7 +39,7 @@ class Weights(NamedTuple):
 
 
 WEIGHTS: Final[dict[Objective, Weights]] = {
-    "latency": Weights(0.9, 0.1, 0.03, 0.0, 0.1),
+    "latency": Weights(0.9, 0.1, 0.06, 0.0, 0.1),
     "balanced": Weights(0.7, 0.3, 0.03, 0.0, 1.0),
     "accuracy": Weights(0.0, 1.0, 0.003, 0.0, 10.0),
     "energy": Weights(0.9, 0.1, 0.0, 0.3, 1.0),

@@ -24,9 +24,12 @@ WINDOW_S: Final = 20.0
 MAX_MOMENTS: Final = 4000
 FULL: Final = 0.98  # of their time that servers may be meant to work
 IMPATIENT: Final = 0.05  # share of the calls whose slack may be less than the one that counts
-PATIENT_RUNS: Final = 4.0  # a call without a deadline is to wait no longer than so many of its runs,
+PATIENT_RUNS: Final = (
+    4.0  # a call without a deadline is to wait no longer than so many of its runs,
+)
 PATIENT_S: Final = 0.1  # or so long
-SETTLED_S: Final = 1.0  # over less than that there is no rate
+SETTLED_S: Final = 1.0  # over less than that there is no rate,
+LASTING_S: Final = 1.0  # and over less than that none that is expected to stay
 FINEST_S: Final = 0.001  # no span is shorter: processes differ by as much
 _Array = NDArray[np.float64]
 
@@ -39,12 +42,14 @@ class Curve:
         offered: Servers that would be busy all the time, if what came of late went on: the most
             work a second of the window, or of a last part of it.
         slack_s: How long a call may wait.
+        calls_per_s: That came.
         calls: How many came at each moment.
         demands: For each span of the envelope, the servers that each moment needs over it.
     """
 
     offered: float = 0.0
     slack_s: float = 0.0
+    calls_per_s: float = 0.0
     calls: _Array = field(default_factory=lambda: np.empty(0))
     demands: tuple[_Array, ...] = ()
 
@@ -65,7 +70,8 @@ class Curve:
         if not self.demands:
             return 0.0
         late = max(float(self.calls[demand > servers].sum()) for demand in self.demands)
-        return late / float(self.calls.sum())
+        too_many = 1.0 - servers * FULL / self.offered
+        return max(late / float(self.calls.sum()), too_many)
 
 
 class Envelope:
@@ -92,6 +98,9 @@ class Envelope:
         self._slacks.update(report.slacks)
         self._moments += len(report.moments_s)
         self.is_measured = self.is_measured or any(report.work_s)
+        while self._moments > MAX_MOMENTS and len(self._reports) > 1:
+            self._drop()
+            self._since_s = float(self._reports[0][0][0])
 
     def curve(self, now_s: float) -> Curve:
         """Returns what the calls of the last seconds need."""
@@ -100,14 +109,21 @@ class Envelope:
             return Curve()
         moments_s, calls, work_s = self._merged()
         total_s = float(work_s.sum())
-        each_s = total_s / float(calls.sum())
+        count = float(calls.sum())
+        each_s = total_s / count
         if not each_s:
             return Curve()
         slack_s = self._slack(each_s)
         span_s = min(max(now_s - self._since_s, SETTLED_S), WINDOW_S)
         offered = max(total_s / span_s, _surge(moments_s, work_s, slack_s))
         demands = _demands(moments_s, work_s, each_s, slack_s)
-        return Curve(offered=offered, slack_s=slack_s, calls=calls, demands=demands)
+        return Curve(
+            offered=offered,
+            slack_s=slack_s,
+            calls_per_s=count / span_s,
+            calls=calls,
+            demands=demands,
+        )
 
     def tightest_s(self) -> float:
         """Returns the least slack of the calls in the window; infinite if none has a deadline."""
@@ -117,9 +133,6 @@ class Envelope:
         reports = self._reports
         while reports and reports[0][0][-1] < before_s:
             self._drop()
-        while self._moments > MAX_MOMENTS and len(reports) > 1:
-            self._drop()
-            self._since_s = float(reports[0][0][0])
         if not reports:
             self._since_s = None
 
@@ -163,14 +176,16 @@ def _surge(moments_s: _Array, work_s: _Array, slack_s: float) -> float:
     """Returns the highest rate of work of a last part of the window, if it is to be lasting.
 
     The envelope believes of a burst only what has come of it. Whoever waits until a new rate has
-    filled the window is late by as much; so a rate is expected to stay that has lasted for longer
-    than calls may wait.
+    filled the window is late by as much; so a rate is expected to stay if it has lasted for longer
+    than calls may wait: in either half of that time there was as much.
     """
-    until_s = np.cumsum(work_s[::-1])
+    until_s = np.concatenate(([0.0], np.cumsum(work_s[::-1])))
     ages_s = moments_s[-1] - moments_s[::-1]
     rate = 0.0
-    span_s = max(SETTLED_S, slack_s)
-    while span_s < WINDOW_S:
-        rate = max(rate, float(until_s[np.searchsorted(ages_s, span_s) - 1]) / span_s)
-        span_s *= 2.0
+    half_s = max(LASTING_S, slack_s) / 2.0
+    while half_s < WINDOW_S / 2.0:
+        last, both = np.searchsorted(ages_s, (half_s, 2.0 * half_s))
+        work = min(until_s[last], until_s[both] - until_s[last])
+        rate = max(rate, float(work) / half_s)
+        half_s *= 2.0
     return rate

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
+from edgefn.scaling.costs import PoolCosts
 from edgefn.scaling.envelope import Envelope
 from edgefn.scaling.idle_times import IdleTimes
 from edgefn.scaling.snapshot import SLO, FunctionLoad, VariantLoad
@@ -46,15 +47,15 @@ class Pool:
     _tightest: Highest = field(default_factory=Highest)  # slacks, negative
     _idle: IdleTimes = field(default_factory=IdleTimes)
 
-    def step(self, now_s: float, function: FunctionLoad, load: VariantLoad) -> None:
+    def step(
+        self, now_s: float, function: FunctionLoad, load: VariantLoad, costs: PoolCosts | None
+    ) -> None:
         """Takes in what came since the last step, and sets `level`."""
         called = self._take_in(now_s, load)
         scale = function.scale
         hold_s = min(HOLD_S, scale.idle_s)
         if self._envelope.is_measured:
-            self._look(now_s, function.lanes, hold_s)
-            lowest = math.ceil(self.need - 1e-9)
-            highest = int(max(lowest, self._held.get(now_s, hold_s)))
+            lowest, highest = self._look(now_s, function, hold_s, costs)
         else:
             calls = load.ongoing + load.waiting
             lowest, highest = self._under_way.push(
@@ -112,11 +113,21 @@ class Pool:
             self._tightest.push(now_s, -self._envelope.tightest_s(), LIVE_S)
         return called
 
-    def _look(self, now_s: float, lanes: int, hold_s: float) -> None:
+    def _look(
+        self, now_s: float, function: FunctionLoad, hold_s: float, costs: PoolCosts | None
+    ) -> tuple[int, int]:
+        """Returns between which numbers of replicas to stay, by the envelope."""
+        if now_s - self.called_s >= function.scale.idle_s:
+            self.need = 0.0
+            return 0, 0
         if now_s - self._looked_s >= EVALUATE_S:
             self._looked_s = now_s
-            self.need = self._envelope.curve(now_s).need(SLO) / lanes
+            curve = self._envelope.curve(now_s)
+            need = curve.need(SLO) if costs is None else costs.cheapest(curve, self.level)
+            self.need = need / function.lanes
             self._held.push(now_s, math.ceil(self.need - 1e-9), hold_s)
+        lowest = math.ceil(self.need - 1e-9)
+        return lowest, int(max(lowest, self._held.get(now_s, hold_s)))
 
     def _stays(self, now_s: float, idle_s: float) -> bool:
         """Whether one replica is to be there, though the demand of the last seconds needs none."""

@@ -16,6 +16,7 @@ what the function needs, so that a replica starts within its measured `boot_s`. 
 
 from typing import Final
 
+from edgefn.scaling.costs import PoolCosts
 from edgefn.scaling.memory import Resident, fit
 from edgefn.scaling.pool import Pool
 from edgefn.scaling.share import share
@@ -56,7 +57,7 @@ class Scaler:
         }
         desired: dict[_Key, int] = {}
         for function in snapshot.functions:
-            desired.update(self._of_function(now_s, function))
+            desired.update(self._of_function(now_s, function, snapshot.costs))
         if snapshot.memory_bytes:
             self._fit(now_s, snapshot, desired)
         return Plan(
@@ -69,10 +70,12 @@ class Scaler:
             reserve={each.name: self._reserve(each) for each in snapshot.functions},
         )
 
-    def _of_function(self, now_s: float, function: FunctionLoad) -> dict[_Key, int]:
+    def _of_function(
+        self, now_s: float, function: FunctionLoad, costs: PoolCosts | None
+    ) -> dict[_Key, int]:
         pools = [self._pools[function.name, load.name] for load in function.variants]
         for pool, load in zip(pools, function.variants, strict=True):
-            pool.step(now_s, function, load)
+            pool.step(now_s, function, load, costs)
         self._keep_one(now_s, function, pools)
         scale = function.scale
         quiet_s = [pool.quiet_s(now_s) for pool in pools]

@@ -56,8 +56,10 @@ def _draw_misses(
     if causes:
         colours = [CAUSE_COLOURS[cause] for cause in causes]
         axes.stackplot(instants, *stacks, labels=causes, colors=colours, step="mid")
-        above = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.97)}
-        axes.legend(fontsize=7, frameon=False, ncols=len(causes), **above)
+        above = (0.0, 0.95)
+        axes.legend(
+            fontsize=7, frameon=False, ncols=len(causes), loc="lower left", bbox_to_anchor=above
+        )
     plain(axes, "misses a second")
 
 
@@ -129,14 +131,18 @@ def draw_plan(plan: Plan, *, title: str) -> bytes:
     axes = made.subplots()
     boxes = [point.boxes for point in plan.points]
     found = [point.summary.attainment for point in plan.points]
-    reaches = [100.0 * each.reach if math.isfinite(each.reach) else 0.0 for each in found]
     means = [100.0 * each.mean for each in found]
-    axes.errorbar(boxes, means, reaches, fmt="o-", color=INK, linewidth=1.2, capsize=2)
+    known = [each for each in found if math.isfinite(each.reach)] == found
+    down = [100.0 * (each.mean - max(each.low, 0.0)) for each in found]
+    up = [100.0 * (min(each.high, 1.0) - each.mean) for each in found]
+    axes.errorbar(
+        boxes, means, (down, up) if known else None, fmt="o-", color=INK, linewidth=1.2, capsize=2
+    )
     axes.axhline(100.0 * plan.slo, color=GREY, linewidth=1.0, linestyle="--")
     if plan.boxes is not None:
         axes.axvline(plan.boxes, color=RED, linewidth=1.0)
     axes.set_ylim(top=100.5)
-    axes.set_xlabel(f"boxes at each of {plan.sites} {plan.tier} sites", size=8)
+    axes.set_xlabel(f"boxes at each site of tier {plan.tier} (there are {plan.sites})", size=8)
     axes.set_xticks(boxes)
     plain(axes, "in time, %")
     made.suptitle(title, fontsize=9)

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 
 import msgspec
@@ -58,22 +59,21 @@ def carry_out(setup: Setup, on_share: OnShare = lambda share: None) -> RunResult
 
 
 def carry_out_all(
-    setups: Sequence[Setup], *, processes: int | None = None, on_share: OnShare = lambda share: None
+    setups: Sequence[Setup], *, on_share: OnShare = lambda share: None
 ) -> list[RunResult]:
-    """Makes runs, and returns their results in the same order.
+    """Makes runs, as many at the same time as there are cores, and returns results in their order.
 
     Args:
         setups: Which ones.
-        processes: At the same time; None: as many as this process may use cores.
         on_share: Called now and then with the share of all that is done.
 
     Raises:
         ConfigError: A trace of a scenario cannot be read.
     """
-    processes = min(processes or len(os.sched_getaffinity(0)), len(setups))
+    processes = min(len(os.sched_getaffinity(0)), len(setups))
     if processes <= 1:
         return [
-            carry_out(setup, lambda share, done=done: on_share((done + share) / len(setups)))  # type: ignore[misc]
+            carry_out(setup, partial(_tell_part, on_share, done, len(setups)))
             for done, setup in enumerate(setups)
         ]
     # Spawned: this process may have threads, and a fork would copy their locks.
@@ -91,6 +91,10 @@ def carry_out_all(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[index] for index in range(len(setups))]
+
+
+def _tell_part(on_share: OnShare, done: int, of: int, share: float) -> None:
+    on_share((done + share) / of)
 
 
 def _carry_out_there(setup: Setup) -> bytes:

@@ -1,13 +1,10 @@
 """Where the calls of one function at one site come from: drawn, or out of a trace."""
 
-import math
 from typing import Final, Protocol
 
 import numpy
 
 from edgefn.simulate.rate import Floats, RateClock
-from edgefn.simulate.scenario import Payload
-from edgefn.simulate.streams import stream
 
 _NOTHING: Final = numpy.zeros(0)
 _MOST_AT_ONCE: Final = 65_536
@@ -34,7 +31,10 @@ class Renewals:
     The gaps of one process have shape `1 / cv²`: 1 is Poisson, less comes in clumps.
     """
 
-    __slots__ = ("_ahead", "_clock", "_mean", "_next", "_rng", "_shape", "function", "site")
+    __slots__ = (
+        "_ahead", "_clock", "_mean", "_next", "_rng", "_shape",
+        "calls_per_tick", "function", "site",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Renewals:
         *,
         site: int,
         function: int,
-        per_tick: float,
+        calls_per_tick: float,
         cv: float,
     ) -> None:
         """Prepares one.
@@ -53,15 +53,16 @@ class Renewals:
             clock: Advanced by whoever owns it before calls are taken.
             site: Index.
             function: Index.
-            per_tick: Mean number of calls in a tick.
+            calls_per_tick: On average.
             cv: Coefficient of variation of the gaps.
         """
         self.site = site
         self.function = function
+        self.calls_per_tick = calls_per_tick
         self._rng = rng
         self._clock = clock
         self._shape = 1.0 / cv**2
-        self._mean = 1.0 / per_tick
+        self._mean = 1.0 / calls_per_tick
         # The gap that covers an instant is longer than others, and the instant is anywhere in it.
         covering = rng.standard_gamma(self._shape + 1.0) * self._mean / self._shape
         self._next = float(covering * rng.random())
@@ -102,33 +103,11 @@ class Recorded:
         self._sizes = sizes
         self._at = 0
 
+    def __len__(self) -> int:
+        return len(self._instants_s)
+
     def take(self, until_s: float) -> tuple[Floats, Floats | None]:
         """See `Source`."""
         end = int(numpy.searchsorted(self._instants_s, until_s))
         begin, self._at = self._at, end
         return self._instants_s[begin:end], None if self._sizes is None else self._sizes[begin:end]
-
-
-class Marks:
-    """What else is drawn of the calls of one function at one site: size and luck.
-
-    A call gets the same whatever window it falls in: numbers are drawn in the order of calls.
-    """
-
-    __slots__ = ("_luck", "_payload", "_sizes")
-
-    def __init__(self, seed: int, payload: Payload, *, site: int, function: int) -> None:
-        """Opens the streams of a function at a site."""
-        self._payload = payload
-        self._sizes = stream(seed, "sizes", site, function)
-        self._luck = stream(seed, "luck", site, function)
-
-    def sizes(self, count: int) -> Floats:
-        """Returns the sizes of the next calls in bytes."""
-        payload = self._payload
-        drawn = self._sizes.lognormal(math.log(payload.median_bytes), payload.sigma, count)
-        return numpy.minimum(drawn, payload.max_bytes)
-
-    def luck(self, count: int) -> Floats:
-        """Returns two standard normal numbers for each of the next calls, in columns."""
-        return self._luck.standard_normal((count, 2))

@@ -14,13 +14,13 @@ import numpy
 from edgefn.simulate.arrival import Arrival
 from edgefn.simulate.fleet import Site, sites_of
 from edgefn.simulate.rate import Floats, RateClock, Swing
-from edgefn.simulate.scenario import FlashCrowd, FunctionModel, Scenario
-from edgefn.simulate.sources import Marks, Recorded, Renewals, Source
+from edgefn.simulate.scenario import FlashCrowd, FunctionModel, Payload, Scenario
+from edgefn.simulate.sources import Recorded, Renewals, Source
 from edgefn.simulate.spells import Spells
 from edgefn.simulate.streams import stream
 from edgefn.simulate.traces import Trace, read_trace
 
-_CALLS_PER_WINDOW: Final = 16_384
+_CALLS_PER_WINDOW: Final = 16_384  # so that what numpy costs a call of its own is shared
 _CALLS_PER_SOURCE: Final = 8
 _Key = tuple[int, int]
 
@@ -50,70 +50,73 @@ def arrivals(scenario: Scenario, *, seed: int, load: float = 1.0) -> Iterator[Ar
     Raises:
         ConfigError: A trace cannot be read.
     """
-    clocks, sources = _drawn_sources(scenario, seed, load)
-    sources += _recorded_sources(scenario, seed, load)
-    marks: dict[_Key, Marks] = {}
-    window_s = _window_s(scenario, load, len(sources))
+    clocks, drawn = _drawn_sources(scenario, seed, load)
+    recorded = _recorded_sources(scenario, seed, load)
+    sources: list[Source] = [*drawn, *recorded]
+    lucks: dict[_Key, numpy.random.Generator] = {}
+    rate = math.fsum(each.calls_per_tick for each in drawn)
+    rate += sum(map(len, recorded)) / scenario.duration_s
+    calls = _CALLS_PER_WINDOW + _CALLS_PER_SOURCE * len(sources)
+    window_s = min(calls / max(rate, 1.0), scenario.duration_s)
     for number in range(math.ceil(scenario.duration_s / window_s)):
         until_s = min((number + 1) * window_s, scenario.duration_s)
         for clock in clocks:
             clock.advance(until_s)
-        yield from _calls(sources, until_s, marks, scenario, seed)
-
-
-def _window_s(scenario: Scenario, load: float, sources: int) -> float:
-    """Returns a length at which numpy's cost a call is paid for many calls."""
-    share = math.fsum(each.calls * each.count for each in scenario.sites)
-    rate = scenario.workload.calls_per_s * load * share
-    calls = _CALLS_PER_WINDOW + _CALLS_PER_SOURCE * sources
-    return min(calls / max(rate, 1.0), scenario.duration_s)
+        yield from _calls(sources, until_s, lucks, scenario.workload.payload, seed)
 
 
 def _calls(
     sources: Sequence[Source],
     until_s: float,
-    marks: dict[_Key, Marks],
-    scenario: Scenario,
+    lucks: dict[_Key, numpy.random.Generator],
+    payload: Payload,
     seed: int,
 ) -> Iterator[Arrival]:
-    """Yields the calls of one window, by time, and at equal times in the order of the sources."""
-    instants, sizes, lucks = [], [], []
-    counts, whose = [], []
+    """Yields the calls of one window, by time, and at equal times in the order of the sources.
+
+    A call has the same size and luck whatever window it is in: they are drawn in the order of the
+    calls of one function at one site.
+    """
+    instants, sizes, normals, keys = [], [], [], []
     for source in sources:
         times, known = source.take(until_s)
         if not len(times):
             continue
         key = (source.site, source.function)
-        if key not in marks:
-            payload = scenario.workload.payload
-            marks[key] = Marks(seed, payload, site=source.site, function=source.function)
+        if key not in lucks:
+            lucks[key] = stream(seed, "luck", *key)
+        normal = lucks[key].standard_normal((len(times), 3))
         instants.append(times)
-        sizes.append(marks[key].sizes(len(times)) if known is None else known)
-        lucks.append(marks[key].luck(len(times)))
-        counts.append(len(times))
-        whose.append(key)
+        sizes.append(_sizes(payload, normal[:, 0]) if known is None else known)
+        normals.append(normal)
+        keys.append(numpy.broadcast_to(key, (len(times), 2)))
     if not instants:
         return
-    times = numpy.concatenate(instants)
-    order = numpy.argsort(times, kind="stable")
-    keys = numpy.repeat(numpy.array(whose), counts, axis=0)[order]
-    luck = numpy.concatenate(lucks)[order]
+    all_times = numpy.concatenate(instants)
+    order = numpy.argsort(all_times, kind="stable")
+    where = numpy.concatenate(keys)[order]
+    normal = numpy.concatenate(normals)[order]
     columns = (
-        times[order],
-        keys[:, 0],
-        keys[:, 1],
-        numpy.maximum(numpy.concatenate(sizes)[order], 1.0).astype(numpy.int64),
-        luck[:, 0],
-        luck[:, 1],
+        all_times[order],
+        where[:, 0],
+        where[:, 1],
+        numpy.concatenate(sizes)[order].astype(numpy.int64),
+        normal[:, 1],
+        normal[:, 2],
     )
     yield from map(Arrival, *(column.tolist() for column in columns))
 
 
+def _sizes(payload: Payload, normal: Floats) -> Floats:
+    drawn = payload.median_bytes * numpy.exp(payload.sigma * normal)
+    return numpy.clip(drawn, 1.0, payload.max_bytes)
+
+
 def _drawn_sources(
     scenario: Scenario, seed: int, load: float
-) -> tuple[list[RateClock], list[Source]]:
+) -> tuple[list[RateClock], list[Renewals]]:
     clocks: list[RateClock] = []
-    sources: list[Source] = []
+    sources: list[Renewals] = []
     sites = [site for site in sites_of(scenario) if site.model.calls > 0.0]
     shares = popularity(scenario)
     rate = scenario.workload.calls_per_s * load
@@ -133,7 +136,7 @@ def _drawn_sources(
                     made[crowds],
                     site=site.index,
                     function=index,
-                    per_tick=per_tick,
+                    calls_per_tick=per_tick,
                     cv=scenario.workload.cv,
                 )
             )
@@ -160,9 +163,9 @@ def _clock(
     return RateClock(Swing(workload.swing, workload.swing_s, phase), bursts, spells, crowds)
 
 
-def _recorded_sources(scenario: Scenario, seed: int, load: float) -> list[Source]:
+def _recorded_sources(scenario: Scenario, seed: int, load: float) -> list[Recorded]:
     sites = [site for site in sites_of(scenario) if site.model.calls > 0.0]
-    sources: list[Source] = []
+    sources: list[Recorded] = []
     for index, function in enumerate(scenario.functions):
         if not function.trace:
             continue

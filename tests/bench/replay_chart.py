@@ -28,11 +28,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
     places = np.arange(len(names))
     values = [[run["latencies_ms"][name] for name in names] for run in report["simulated"]]
     latencies.bar(places - 0.2, report["real"]["latencies_ms"].values(), 0.38, color=_REAL)
-    latencies.bar(
-        places + 0.2, np.mean(values, axis=0), 0.38, color=_SIMULATED,
-        yerr=(np.mean(values, axis=0) - np.min(values, axis=0),
-              np.max(values, axis=0) - np.mean(values, axis=0)),
-    )  # fmt: skip
+    middle = np.median(values, axis=0)
+    reach = (middle - np.min(values, axis=0), np.max(values, axis=0) - middle)
+    latencies.bar(places + 0.2, middle, 0.38, yerr=reach, color=_SIMULATED)
     latencies.set_xticks(places, names)
     latencies.set(ylabel="ms")
     for axes in (course, latencies):

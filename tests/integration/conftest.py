@@ -189,6 +189,16 @@ def start_box(tmp_path: Path) -> Iterator[Callable[..., RunningBox]]:
 
 
 @pytest.fixture(scope="module")
+def start_shared_box(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., RunningBox]]:
+    """Starts boxes for all tests of a module; see `Boxes.start`."""
+    boxes = Boxes(tmp_path_factory.mktemp("boxes"))
+    yield boxes.start
+    boxes.close()
+
+
+@pytest.fixture(scope="module")
 def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
     """One box for all tests of a module, which give their functions names of their own."""
     boxes = Boxes(tmp_path_factory.mktemp("box"))

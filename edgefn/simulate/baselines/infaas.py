@@ -2,12 +2,14 @@
 
 After Romero et al., "INFaaS: Automated Model-less Inference Serving" (USENIX ATC 2021): variants
 are known by profile (latency, accuracy, cost); one that would miss the deadline or is overloaded is
-passed over. Its mean latencies have no spread, so that a variant is as good as any other up to the
-very deadline: that is what it loses calls by.
+passed over. Its latencies are means without spread, so that an endpoint is as good as any other up
+to the very deadline.
 
-Different here, in its favour: load is a predicted wait per server (its own unanswered calls, and
-each answer's report) in the place of a flag per machine, the network's mean is in the latency, and
-slow machines are learned. Scaling and switching of variants are not in the comparison.
+Different here, in its favour: load is a predicted wait for each server, by its own unanswered calls
+and the report in each answer, where the paper has a flag for each machine that monitors set now and
+then (with such flags it is far worse here than below); the network's mean is in the latency; and
+slow machines are learned. Scaling and switching of variants are not in the comparison: all are
+loaded everywhere.
 """
 
 from abc import abstractmethod
@@ -19,7 +21,7 @@ from edgefn.simulate.baselines.known import Option
 
 
 class _Infaas(Baseline):
-    """Passes over what would be late by the profile; of the rest, the least by `_rank`."""
+    """Passes over what would be late; of the rest, the least by `_rank`."""
 
     def choose(self, now_s: float, call: Demand, options: list[Option], rng: Rng) -> Option | None:
         """Returns the first in rank of those in time; if there is none, the soonest."""
@@ -30,8 +32,7 @@ class _Infaas(Baseline):
             latency_s = option.latency_s(now_s)
             if latency_s < soonest_s:
                 soonest, soonest_s = option, latency_s
-            rank = (self._rank(option), latency_s)
-            if latency_s <= budget_s and rank < least:
+            if latency_s <= budget_s and (rank := (self._rank(option), latency_s)) < least:
                 best, least = option, rank
         return best or soonest
 

@@ -38,20 +38,21 @@ class Perfect(Baseline):
             }
 
     def choose(self, now_s: float, call: Demand, options: list[Option], rng: Rng) -> Option | None:
-        """Returns the option of the largest expected utility; the soonest if all have none."""
+        """Returns the option of the largest expected utility; the soonest of equals."""
         budget_s = inf if call.deadline_s is None else call.deadline_s - now_s
         worth_of = self._worths[call.function]
         waits_s: dict[str, float] = {}
+        best, most = options[0], (-inf, -inf)
         for option in options:
+            worth, cost = worth_of[option.variant.name]
+            if worth - cost < most[0]:
+                continue  # not even if it were in time for certain
             name = option.server.name
             if name not in waits_s:
                 waits_s[name] = self._oracle.backlog_s(now_s, name)
-        best, most = options[0], (-inf, -inf)
-        for option in options:
             mean_s, sd_s = self._latency(now_s, call, option)
-            mean_s += waits_s[option.server.name]
+            mean_s += waits_s[name]
             chance = 1.0 if budget_s == inf else 0.5 * erfc((mean_s - budget_s) / (sd_s * sqrt(2)))
-            worth, cost = worth_of[option.variant.name]
             utility = chance * worth - cost
             if (utility, -mean_s) > most:
                 best, most = option, (utility, -mean_s)

@@ -1,98 +1,68 @@
 """A call on its way: its stay at a gateway, and each time that it is sent somewhere from there."""
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
 
 from edgefn.routing.choice import Choice
 from edgefn.routing.decisions import Send
-from edgefn.simulate.arrival import Arrival
+from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.target import Target
 from edgefn.simulate.result import Second
 from edgefn_runtime.queue import Waiting
 
 if TYPE_CHECKING:
     from edgefn.simulate.engine.device import Run
-    from edgefn.simulate.engine.function import Function
-    from edgefn.simulate.engine.target import Target
 
 
-class Visit:
+class Visit(msgspec.Struct, eq=False):
     """A call while it is at one gateway: what the policy sees of it (`routing.Demand`), and more.
 
     Attributes:
+        function: Name of its function.
         deadline_s: As the gateway understands it; None: none.
+        size_bytes: Of its body.
         arrived_s: When it came in there.
         of: Its function.
-        flights: All that it was sent with, in order.
-        left_s: When its answer left the gateway, if it goes back to another one.
-        origin: The flight that brought it here from another gateway; None: it came from outside.
-        done: Whether it is decided what became of it.
         luck: Standard normal, for the time it runs,
         network_luck: and for its ways through networks.
         second: Where it is counted; None: it belongs to the warm-up.
+        priority: Of its function.
+        idempotent: Likewise.
+        choice: The variant that another gateway has chosen, if it comes from there.
+        hops: How often it was forwarded.
+        origin: The flight that brought it from another gateway; None: it came from outside.
+        flights: All that it was sent with, in order.
+        left_s: When its answer left the gateway, if it goes back to another one.
+        done: Whether it is decided what became of it.
         waited_s: Time that it waited for a replica to start.
         waits_for: The variant of which it waits for one.
         waits_since_s: Since when it has been waiting for one; infinite if it does not.
     """
 
-    __slots__ = (
-        "arrived_s",
-        "choice",
-        "deadline_s",
-        "done",
-        "flights",
-        "function",
-        "hops",
-        "idempotent",
-        "left_s",
-        "luck",
-        "network_luck",
-        "of",
-        "origin",
-        "priority",
-        "second",
-        "size_bytes",
-        "waited_s",
-        "waits_for",
-        "waits_since_s",
-    )
-
-    choice: Choice | None
-    hops: int
-    origin: "Flight | None"
-
-    def __init__(self, of: "Function", arrival: Arrival, second: Second | None) -> None:
-        now_s, _, _, self.size_bytes, self.luck, self.network_luck = arrival
-        self.of = of
-        self.function = of.name
-        self.choice = None
-        self.deadline_s = now_s + of.deadline_s if of.deadline_s else None
-        self.priority = of.priority
-        self.hops = 0
-        self.idempotent = of.idempotent
-        self.arrived_s = now_s
-        self.flights: list[Flight] = []
-        self.left_s = inf
-        self.origin = None
-        self.done = False
-        self.second = second
-        self.waited_s = 0.0
-        self.waits_for = ""
-        self.waits_since_s = inf
-
-    @classmethod
-    def forwarded(cls, now_s: float, flight: "Flight", choice: Choice) -> "Visit":
-        """Returns the stay at the gateway that a flight has come to."""
-        before, send = flight.visit, flight.send
-        arrival = Arrival(now_s, 0, 0, send.size_bytes, flight.luck, before.network_luck)
-        visit = cls(before.of, arrival, before.second)
-        visit.deadline_s = None if flight.budget_s == inf else now_s + flight.budget_s
-        visit.choice = choice
-        visit.hops = before.hops + 1
-        visit.origin = flight
-        return visit
+    function: str
+    deadline_s: float | None
+    size_bytes: int
+    arrived_s: float
+    of: Function
+    luck: float
+    network_luck: float
+    second: Second | None
+    priority: int
+    idempotent: bool
+    choice: Choice | None = None
+    hops: int = 0
+    origin: Optional["Flight"] = None
+    flights: list["Flight"] = []
+    left_s: float = inf
+    done: bool = False
+    waited_s: float = 0.0
+    waits_for: str = ""
+    waits_since_s: float = inf
 
 
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """One sending of a call, to a replica or to another gateway.
 
     Attributes:
@@ -112,35 +82,37 @@ class Flight:
         abandoned: Whether no one waits for it any more.
     """
 
-    __slots__ = (
-        "abandoned",
-        "arrived_s",
-        "budget_s",
-        "cancelled",
-        "deadline_s",
-        "dropped_s",
-        "luck",
-        "over",
-        "run",
-        "send",
-        "target",
-        "visit",
-        "visited",
-        "waiting",
-    )
+    visit: Visit
+    send: Send
+    target: Target
+    luck: float
+    budget_s: float = inf
+    deadline_s: float = inf
+    arrived_s: float = inf
+    waiting: Optional["Waiting[Flight]"] = None
+    run: Optional["Run"] = None
+    dropped_s: float = inf
+    visited: Visit | None = None
+    cancelled: bool = False
+    over: bool = False
+    abandoned: bool = False
 
-    def __init__(self, visit: Visit, send: Send, target: "Target") -> None:
-        self.visit = visit
-        self.send = send
-        self.target = target
-        # The second sending of a call has luck of its own, but the same one under every policy.
-        self.luck = visit.network_luck if visit.flights else visit.luck
-        self.budget_s = self.deadline_s = inf
-        self.arrived_s = inf
-        self.waiting: Waiting[Flight] | None = None
-        self.run: Run | None = None
-        self.dropped_s = inf
-        self.visited: Visit | None = None
-        self.cancelled = False
-        self.over = False
-        self.abandoned = False
+
+def forwarded(now_s: float, flight: Flight) -> Visit:
+    """Returns the stay of a call at the gateway to which a flight has brought it."""
+    before = flight.visit
+    return Visit(
+        before.function,
+        None if flight.budget_s == inf else now_s + flight.budget_s,
+        before.size_bytes,
+        now_s,
+        before.of,
+        flight.luck,
+        before.network_luck,
+        before.second,
+        before.priority,
+        before.idempotent,
+        before.of.choices[flight.send.variant],
+        before.hops + 1,
+        flight,
+    )

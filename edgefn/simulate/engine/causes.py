@@ -1,9 +1,9 @@
 """Why a call was not answered in time.
 
 The leg of its way that took the most beyond what had been predicted is the cause: `network`, `cold`
-(the start of a replica), `queue` or `compute`. Where nothing took longer than predicted, the
-decision was hopeless from the start, and the longest leg is. `refused` are those that no gateway
-sent anywhere, `lost` those that died with a box and were not sent again.
+(the start of a replica), `queue` or `compute`. Where nothing took clearly longer than predicted,
+the decision was hopeless from the start, and the longest leg is. `refused` are those that no
+gateway sent anywhere, `lost` those that died with a box and were not sent again.
 """
 
 from math import inf
@@ -14,6 +14,7 @@ from edgefn.simulate.engine.call import Flight, Visit
 REFUSED: Final = "refused"
 LOST: Final = "lost"
 COLD: Final = "cold"
+CLEARLY_S: Final = 0.002
 _LEGS: Final = ("network", COLD, "queue", "compute")
 CAUSES: Final = (*_LEGS, REFUSED, LOST)
 
@@ -31,7 +32,7 @@ def cause_of(now_s: float, visit: Visit) -> str:
     predicted_s = (send.network_s, send.cold_s, send.wait_s, send.service_s)
     excess_s = [took_s - said_s for took_s, said_s in zip(legs_s, predicted_s, strict=True)]
     largest = max(excess_s)
-    if largest > 0.0:
+    if largest > CLEARLY_S:
         return _LEGS[excess_s.index(largest)]
     return _LEGS[legs_s.index(max(legs_s))]
 

@@ -7,6 +7,8 @@ are the production ones, which know only what runs told them.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight
 from edgefn.simulate.engine.function import Noise, noise_of
@@ -56,31 +58,36 @@ class Gateway(Protocol):
         """A box died with a call."""
 
 
-class Run:
-    """One batch: what it is now, and when it has ended, its load report."""
+class Run(msgspec.Struct, eq=False):
+    """One batch: what it is now, and when it has ended, its load report.
 
-    __slots__ = ("backlog_s", "calls", "lost", "replica", "service_s", "started_s")
+    Attributes:
+        replica: That runs it.
+        calls: In it.
+        started_s: When it began,
+        service_s: and how long it takes.
+        backlog_s: What then waits still.
+        lost: Whether its box died.
+    """
 
+    replica: "Replica"
+    calls: list[Waiting[Flight]]
+    started_s: float
+    service_s: float
+    backlog_s: float = 0.0
+    lost: bool = False
+
+
+class Refusal(msgspec.Struct, eq=False):
+    """A call that was dropped from a queue, or found it full.
+
+    Attributes:
+        flight: The call.
+        backlog_s: What waits there still.
+    """
+
+    flight: Flight
     backlog_s: float
-
-    def __init__(
-        self, replica: "Replica", calls: list[Waiting[Flight]], started_s: float, service_s: float
-    ) -> None:
-        self.replica = replica
-        self.calls = calls
-        self.started_s = started_s
-        self.service_s = service_s
-        self.lost = False
-
-
-class Refusal:
-    """A call that was dropped from a queue, or found it full."""
-
-    __slots__ = ("backlog_s", "flight")
-
-    def __init__(self, flight: Flight, backlog_s: float) -> None:
-        self.flight = flight
-        self.backlog_s = backlog_s
 
 
 class Replica:
@@ -91,6 +98,7 @@ class Replica:
         queue: Of its calls.
         lanes: Batches that it may run at the same time.
         running: That it runs.
+        queued: Calls that wait in it.
         listed: Whether its device has it among those that could run something.
         up: Whether it takes calls.
         retired: Whether it gets no more calls, and only answers what it has.
@@ -109,6 +117,7 @@ class Replica:
         "model",
         "noise",
         "queue",
+        "queued",
         "retired",
         "running",
         "up",
@@ -133,6 +142,7 @@ class Replica:
         self.queue = queue
         self.lanes = lanes
         self.running = 0
+        self.queued = 0
         self.listed = False
         self.up = False
         self.retired = False
@@ -205,6 +215,7 @@ class Device:
         except QueueFull:
             self._refuse(now_s, flight)
             return
+        replica.queued += 1
         if not replica.listed and replica.running < replica.lanes:
             replica.listed = True
             self._ready.append(replica)
@@ -215,7 +226,7 @@ class Device:
         """No one waits for a call any more; if it runs already, it runs on."""
         replica = flight.target.replica
         if replica is not None and flight.waiting is not None:
-            replica.queue.cancel(flight.waiting)
+            replica.queued -= replica.queue.cancel(flight.waiting)
 
     def backlog_s(self) -> float:
         """Returns how long all that waits here is expected to take, as its queues believe."""
@@ -241,6 +252,7 @@ class Device:
         self._ready.clear()
         for replica in self.replicas:
             replica.up = replica.listed = False
+            replica.queued = 0
             while len(replica.queue):
                 batch = replica.queue.take(now_s)
                 lost += [waiting.item for waiting in (*batch.run, *batch.dropped)]
@@ -258,9 +270,10 @@ class Device:
                     if urgency_s < least_s:
                         replica, least_s = one, urgency_s
             batch = replica.queue.take(now_s)
+            replica.queued -= len(batch.run) + len(batch.dropped)
             if batch.run:
                 self._start(now_s, replica, batch.run)
-            if replica.running >= replica.lanes or not len(replica.queue):
+            if replica.running >= replica.lanes or not replica.queued:
                 replica.listed = False
                 ready.remove(replica)
             for waiting in batch.dropped:
@@ -289,14 +302,12 @@ class Device:
         replica.running -= 1
         replica.answered += len(run.calls)
         queue.observe(len(run.calls), started_s=run.started_s, ended_s=now_s)
-        if not replica.listed and len(queue):
+        if replica.queued and not replica.listed:
             replica.listed = True
             self._ready.append(replica)
         if self._ready:
             run.backlog_s = self.backlog_s()
             self._serve(now_s)
-        else:
-            run.backlog_s = 0.0
         self._agenda.at(now_s + self._half_trip_s, self.gateway.answered, run)
 
     def _refuse(self, now_s: float, flight: Flight) -> None:

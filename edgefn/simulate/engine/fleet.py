@@ -14,7 +14,7 @@ from edgefn.simulate.engine.ports import Faults, Network, Path
 from edgefn.simulate.engine.site import Site
 from edgefn.simulate.engine.table import local_endpoint, peer_endpoint, table_of
 from edgefn.simulate.engine.tally import Tally
-from edgefn.simulate.engine.target import Target
+from edgefn.simulate.engine.target import target
 from edgefn.simulate.fleet import sites_of
 from edgefn.simulate.scenario import Scenario, VariantModel
 from edgefn_runtime.queue import CallQueue
@@ -97,7 +97,7 @@ class Fleet:
             1 if number else device.box.model.cores,
         )
         device.replicas.append(replica)
-        site.targets[replica.endpoint] = Target(
+        site.targets[replica.endpoint] = target(
             self._number(), function, model, site.tier, replica=replica
         )
         return replica
@@ -159,8 +159,8 @@ class Fleet:
             for model in function.model.variants:
                 if other.tier in model.tiers:
                     name = peer_endpoint(other.name, function.name, model.name)
-                    target = Target(self._number(), function.name, model, other.tier, peer=peer)
-                    peer.targets[name] = site.targets[name] = target
+                    made = target(self._number(), function.name, model, other.tier, peer=peer)
+                    peer.targets[name] = site.targets[name] = made
 
 
 def _nearest(site: Site, others: list[Site], count: int) -> list[Site]:

@@ -12,18 +12,22 @@ MISSED: Final = -3.0  # less the index of the cause
 
 
 class DecisionLog:
-    """Numbers, of which only a SHA-256 is kept."""
+    """Numbers, of which only a SHA-256 is kept.
 
-    __slots__ = ("_digest", "_numbers")
+    Attributes:
+        add: Adds one.
+    """
+
+    __slots__ = ("_digest", "_numbers", "add")
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._numbers = array("d")
+        self.add = self._numbers.append
 
-    def add(self, *numbers: float) -> None:
-        """Adds what happened."""
+    def flush(self) -> None:
+        """Digests what was added, if that is much."""
         log = self._numbers
-        log.extend(numbers)
         if len(log) >= _CHUNK:
             self._digest.update(log.tobytes())
             del log[:]

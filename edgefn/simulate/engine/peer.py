@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from edgefn.routing.events import (
     Connected,
     Disconnected,
@@ -23,27 +25,24 @@ PROBE_BYTES: Final = (64, 32 * 1024)  # in turn, so that time and rate can be to
 REPORT_S: Final = 1.0
 
 
-class Reply:
-    """What comes back over the link: an answer, a refusal (no batch), or the news of a loss."""
+class Reply(msgspec.Struct, eq=False):
+    """What comes back over the link: an answer, a refusal (no batch), or the news of a loss.
 
-    __slots__ = ("backlog_s", "batch", "flight", "lost", "queue_s", "service_s")
+    Attributes:
+        flight: With which the call was sent.
+        queue_s: Time that it was there and did not run.
+        service_s: Time that it ran.
+        backlog_s: As the replica reported it.
+        batch: Calls that ran together.
+        lost: Whether it died with a box.
+    """
 
-    def __init__(
-        self,
-        flight: Flight,
-        *,
-        queue_s: float,
-        service_s: float = 0.0,
-        backlog_s: float = 0.0,
-        batch: int = 0,
-        lost: bool = False,
-    ) -> None:
-        self.flight = flight
-        self.queue_s = queue_s
-        self.service_s = service_s
-        self.backlog_s = backlog_s
-        self.batch = batch
-        self.lost = lost
+    flight: Flight
+    queue_s: float
+    service_s: float = 0.0
+    backlog_s: float = 0.0
+    batch: int = 0
+    lost: bool = False
 
 
 class Peer:
@@ -133,7 +132,7 @@ class Peer:
         self._site.heard(now_s, reply)
 
     def _told(self, now_s: float, endpoint: str) -> None:
-        serves = self.other.serves(self.targets[endpoint].key)
+        serves = self.other.serving.serves(self.targets[endpoint].key)
         self._site.policy.observe(now_s, Connected(endpoint) if serves else Disconnected(endpoint))
 
     def _probe(self, now_s: float, _: object) -> None:
@@ -164,7 +163,7 @@ class Peer:
         self._agenda.at(now_s + REPORT_S, self._report, None)
         reports: list[LoadReported] = []
         for endpoint, target in self.targets.items():
-            load = self.other.load(target.key)
+            load = self.other.serving.load(target.key)
             if load != self._reported.get(endpoint):
                 self._reported[endpoint] = load
                 reports.append(LoadReported(endpoint, *load))

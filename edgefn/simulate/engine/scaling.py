@@ -15,7 +15,8 @@ from edgefn.simulate.engine.call import Visit
 from edgefn.simulate.engine.device import Device, Replica
 from edgefn.simulate.engine.fleet import Fleet
 from edgefn.simulate.engine.function import Function
-from edgefn.simulate.engine.site import Key, Site
+from edgefn.simulate.engine.serving import Key
+from edgefn.simulate.engine.site import Site
 from edgefn.simulate.scenario import VariantModel
 from edgefn_runtime.manifest import Scale
 
@@ -65,6 +66,7 @@ class SiteScaling:
         cores = sum(device.box.model.cores for device in site.devices)
         self._scale = Scale(min=0, max=max(1, cores))
         site.wakes = self
+        site.serving.starts = True
         fleet.tell_table(0.0, site)
         fleet.agenda.at(0.0, self._tick, None)
 
@@ -119,7 +121,7 @@ class SiteScaling:
             while len(group.replicas) < wanted and self._start(now_s, group):
                 pass
             while len(group.replicas) > wanted:
-                self._retire(group)
+                self._retire(now_s, group)
                 retired = True
         if retired or self._started != before:
             self._fleet.tell_table(now_s, self._site)
@@ -166,13 +168,13 @@ class SiteScaling:
             self._fleet.tell_table(now_s, self._site)
             self._site.connect(now_s, replica)
 
-    def _retire(self, group: _Group) -> None:
+    def _retire(self, now_s: float, group: _Group) -> None:
         """Gives up the replica with the least to do; one that has not started yet, if there is."""
         replica = min(reversed(group.replicas), key=lambda one: (one.up, self._held(one)))
         group.replicas.remove(replica)
         group.retiring.append(replica)
         replica.retired = True
-        self._site.retire(replica)
+        self._site.serving.remove(now_s, replica)
 
     def _bury(self, now_s: float) -> None:
         """Ends the replicas that have answered all they had."""

@@ -43,13 +43,15 @@ class Simulation:
     def run(self, arrivals: Arrivals, progress: Progress) -> None:
         """Lets all calls come in, and goes on until it is known what became of each."""
         agenda, sites, tally = self._fleet.agenda, self._fleet.sites, self._fleet.tally
+        run_until = agenda.run_until
         told_s = 0.0
         for arrival in arrivals:
             now_s = arrival[0]
-            agenda.run_until(now_s)
+            run_until(now_s)
             sites[arrival[1]].called(arrival)
             if now_s - told_s >= 1.0:
                 told_s = now_s
+                tally.log.flush()
                 progress(now_s)
         agenda.run_until(self._until_s)
         while tally.open and len(agenda):

@@ -8,9 +8,9 @@ so; those for which no replica is up wait for one.
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
-from edgefn.routing.decisions import Decision, Demand, Rng, Send, Wait
+from edgefn.routing.decisions import Decision, Rng, Send, Wait
 from edgefn.routing.events import (
     Abandoned,
     Answered,
@@ -20,38 +20,21 @@ from edgefn.routing.events import (
 )
 from edgefn.simulate.arrival import Arrival
 from edgefn.simulate.engine.agenda import Agenda
-from edgefn.simulate.engine.call import Flight, Visit
+from edgefn.simulate.engine.call import Flight, Visit, forwarded
 from edgefn.simulate.engine.causes import COLD, LOST, REFUSED, cause_of
 from edgefn.simulate.engine.device import Device, Refusal, Replica, Run
 from edgefn.simulate.engine.function import Function
 from edgefn.simulate.engine.log import REFUSED as LOG_REFUSED
 from edgefn.simulate.engine.log import WAITS as LOG_WAITS
 from edgefn.simulate.engine.peer import Peer, Reply
+from edgefn.simulate.engine.second_chances import Retrying, Wakes
+from edgefn.simulate.engine.serving import Serving
 from edgefn.simulate.engine.tally import Tally
 from edgefn.simulate.engine.target import Target
 from edgefn.simulate.fleet import Site as SitePlace
 from edgefn.simulate.policy import Policy
 
 GIVE_UP_S: Final = 0.005  # after its deadline a call is given up, as the production gateway does
-Key = tuple[str, str]
-
-
-@runtime_checkable
-class Retrying(Protocol):
-    """A policy that knows what to do with calls that were lost."""
-
-    def retry(self, now_s: float, call: Demand, lost: Send, rng: Rng) -> Send | None:
-        """Returns where a call that was lost should go instead, if anywhere."""
-
-
-class Wakes(Protocol):
-    """Who starts replicas."""
-
-    def wanted(self, now_s: float, visit: Visit, decision: Decision) -> None:
-        """A call came in, and that was decided."""
-
-    def wake(self, now_s: float, function: str, variant: str) -> None:
-        """A call waits for a replica."""
 
 
 class Site:
@@ -63,7 +46,7 @@ class Site:
         peers: Other sites that it can call, by name.
         targets: What it can send to, by the name of the endpoint.
         half_trip_s: From it to its own boxes.
-        serving: Its own replicas that are up, by function and variant.
+        serving: Its own replicas that are up.
         callers: Those whose peer it is.
         luck: Standard normal, for messages that belong to no call.
         wakes: None: replicas are never started.
@@ -91,12 +74,13 @@ class Site:
         self.peers: dict[str, Peer] = {}
         self.callers: list[Peer] = []
         self.targets: dict[str, Target] = {}
-        self.serving: dict[Key, list[Replica]] = {}
+        self.serving = Serving(self.callers)
         self.luck = luck
         self.wakes: Wakes | None = None
         self._functions = functions
         self._agenda = agenda
         self._tally = tally
+        self._log = tally.log.add
         self.half_trip_s = half_trip_s
         self._rng = rng
         self._cancels_overdue = cancels_overdue
@@ -115,14 +99,26 @@ class Site:
 
     def called(self, arrival: Arrival) -> None:
         """A call comes from outside."""
-        now_s = arrival[0]
-        function = self._functions[arrival[2]]
-        second = self._tally.called(now_s, self.index, function.index)
-        visit = Visit(function, arrival, second)
-        if visit.deadline_s is not None:
-            unanswered = self._open[function.index]
+        now_s, _, number, size_bytes, luck, network_luck = arrival
+        function = self._functions[number]
+        second = self._tally.called(now_s, self.index, number)
+        deadline_s = now_s + function.deadline_s if function.deadline_s else None
+        visit = Visit(
+            function.name,
+            deadline_s,
+            size_bytes,
+            now_s,
+            function,
+            luck,
+            network_luck,
+            second,
+            function.priority,
+            function.idempotent,
+        )
+        if deadline_s is not None:
+            unanswered = self._open[number]
             if not unanswered:
-                self._agenda.at(visit.deadline_s + GIVE_UP_S, self._look_after, unanswered)
+                self._agenda.at(deadline_s + GIVE_UP_S, self._look_after, unanswered)
             unanswered.append(visit)
         decision = self._decide(now_s, visit, self._rng)
         if self.wakes is not None:
@@ -135,8 +131,7 @@ class Site:
         if flight.cancelled:
             return
         flight.arrived_s = now_s
-        choice = flight.visit.of.choices[flight.send.variant]
-        visit = flight.visited = Visit.forwarded(now_s, flight, choice)
+        visit = flight.visited = forwarded(now_s, flight)
         decision = self._decide(now_s, visit, self._rng)
         if self.wakes is not None:
             self.wakes.wanted(now_s, visit, decision)
@@ -172,13 +167,7 @@ class Site:
                 queue_s = now_s - visit.arrived_s - service_s
                 self._reply_to(visit.origin).reply(
                     now_s,
-                    Reply(
-                        visit.origin,
-                        queue_s=queue_s,
-                        service_s=service_s,
-                        backlog_s=backlog_s,
-                        batch=size,
-                    ),
+                    Reply(visit.origin, queue_s, service_s, backlog_s, size),
                 )
 
     def refused(self, now_s: float, refusal: Refusal) -> None:
@@ -235,40 +224,17 @@ class Site:
 
     def connect(self, now_s: float, replica: Replica) -> None:
         """A replica takes calls from now on."""
-        key = (replica.function, replica.model.name)
-        up = self.serving.setdefault(key, [])
         replica.up = True
-        up.append(replica)
         self.policy.observe(now_s, Connected(replica.endpoint))
-        if len(up) == 1:
-            self._tell_callers(now_s, key)
-        waiting = self._waiting.pop(replica.function, ())
-        for visit in waiting:
+        self.serving.add(now_s, replica)
+        for visit in self._waiting.pop(replica.function, ()):
             if not visit.done:
                 self._resume(now_s, visit)
 
-    def retire(self, replica: Replica) -> None:
-        """A replica gets no more calls; the policy will see it in its next table."""
-        up = self.serving.get((replica.function, replica.model.name), [])
-        if replica in up:
-            up.remove(replica)
-
-    def waiting(self, function: str, variant: str) -> int:
-        """Returns how many calls wait for a replica of a variant."""
-        waiting = self._waiting.get(function)
-        if not waiting:
-            return 0
-        return sum(one.waits_for == variant and not one.done for one in waiting)
-
     def disconnect(self, now_s: float, replica: Replica) -> None:
         """A replica takes no calls any more."""
-        key = (replica.function, replica.model.name)
-        up = self.serving.get(key, [])
-        if replica in up:
-            up.remove(replica)
+        if self.serving.remove(now_s, replica):
             self.policy.observe(now_s, Disconnected(replica.endpoint))
-            if not up:
-                self._tell_callers(now_s, key)
 
     def connect_peers(self, now_s: float) -> None:
         """The links to all peers are up."""
@@ -276,22 +242,10 @@ class Site:
             if target.peer is not None:
                 self.policy.observe(now_s, Connected(name))
 
-    def serves(self, key: Key) -> bool:
-        """Whether it has a replica of a variant."""
-        return bool(self.serving.get(key))
-
-    def load(self, key: Key) -> tuple[float, int]:
-        """Returns how long a call would wait, as queues believe, and how many replicas are up."""
-        up = self.serving.get(key)
-        if not up:
-            return 0.0, 0
-        return min(replica.device.backlog_s() for replica in up), len(up)
-
-    def _tell_callers(self, now_s: float, key: Key) -> None:
-        for peer in self.callers:
-            for endpoint, target in peer.targets.items():
-                if target.key == key:
-                    peer.changed(now_s, endpoint)
+    def waiting(self, function: str, variant: str) -> int:
+        """Returns how many calls wait for a replica of a variant."""
+        waiting = self._waiting.get(function, ())
+        return sum(one.waits_for == variant and not one.done for one in waiting)
 
     # Decisions.
 
@@ -299,18 +253,20 @@ class Site:
         if isinstance(decision, Send):
             self._send(now_s, visit, decision)
         elif isinstance(decision, Wait):
-            self._tally.log.add(now_s, LOG_WAITS)
+            self._log(LOG_WAITS)
             self._wait(now_s, visit, decision.variant)
         else:
-            self._tally.log.add(now_s, LOG_REFUSED)
+            self._log(LOG_REFUSED)
             if decision.wake and self.wakes is not None:
                 self.wakes.wake(now_s, visit.function, decision.wake)
             self._miss(now_s, visit, COLD if visit.waited_s else REFUSED)
 
     def _send(self, now_s: float, visit: Visit, send: Send) -> None:
         target = self.targets[send.endpoint]
-        self._tally.log.add(now_s, target.number)
-        flight = Flight(visit, send, target)
+        self._log(target.number)
+        # The second sending of a call has luck of its own, but the same one under every policy.
+        luck = visit.network_luck if visit.flights else visit.luck
+        flight = Flight(visit, send, target, luck)
         visit.flights.append(flight)
         replica = target.replica
         if replica is not None:

@@ -24,6 +24,7 @@ class Tally:
 
     def __init__(self, scenario: Scenario, sites: int) -> None:
         self.log = DecisionLog()
+        self._log = self.log.add
         self.open = 0
         self.hedges = 0
         self._warm_up_s = scenario.warm_up_s
@@ -52,7 +53,7 @@ class Tally:
         """A call was answered in time."""
         self.open -= 1
         target = flight.target
-        self.log.add(now_s, target.number)
+        self._log(now_s)
         second = visit.second
         if second is None:
             return
@@ -75,7 +76,8 @@ class Tally:
     def missed(self, now_s: float, visit: Visit, cause: str) -> None:
         """A call was not, or will not be, answered in time."""
         self.open -= 1
-        self.log.add(now_s, MISSED - CAUSES.index(cause))
+        self._log(now_s)
+        self._log(MISSED - CAUSES.index(cause))
         second = visit.second
         if second is not None:
             second.misses[cause] = second.misses.get(cause, 0) + 1

@@ -1,6 +1,8 @@
 """What the name of an endpoint means to a simulated gateway."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
 
 from edgefn.simulate.scenario import VariantModel
 
@@ -9,33 +11,37 @@ if TYPE_CHECKING:
     from edgefn.simulate.engine.peer import Peer
 
 
-class Target:
+class Target(msgspec.Struct, eq=False):
     """A replica of the site, or a variant at a peer; one of both is None.
 
     Attributes:
-        key: Names of the function and of the variant.
         number: In the log of decisions.
+        key: Names of the function and of the variant.
         model: Of the variant.
         label: Variant and tier, as in `int8@edge`.
+        replica: Of the site.
+        peer: Over which it is reached.
         coming: Calls on their way there.
     """
 
-    __slots__ = ("coming", "key", "label", "model", "number", "peer", "replica")
+    number: float
+    key: tuple[str, str]
+    model: VariantModel
+    label: str
+    replica: Optional["Replica"] = None
+    peer: Optional["Peer"] = None
+    coming: int = 0
 
-    def __init__(
-        self,
-        number: int,
-        function: str,
-        model: VariantModel,
-        tier: str,
-        *,
-        replica: "Replica | None" = None,
-        peer: "Peer | None" = None,
-    ) -> None:
-        self.key = (function, model.name)
-        self.number = number
-        self.model = model
-        self.label = f"{model.name}@{tier}"
-        self.replica = replica
-        self.peer = peer
-        self.coming = 0
+
+def target(
+    number: int,
+    function: str,
+    model: VariantModel,
+    tier: str,
+    *,
+    replica: "Replica | None" = None,
+    peer: "Peer | None" = None,
+) -> Target:
+    """Returns what an endpoint is."""
+    key = (function, model.name)
+    return Target(float(number), key, model, f"{model.name}@{tier}", replica, peer)

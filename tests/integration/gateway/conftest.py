@@ -104,10 +104,10 @@ class FakeReplica(asyncio.Protocol):
         elif what == "doubt":
             body = json.dumps([self.name]).encode()
             self.answer(call, Outcome.RESULT, body, confidence=pack_confidence(order[self.name]))
-        elif what == "refuse" and order["by"] == self.name:
+        elif what == "refuse once" and self.owner.is_new(call.body):
             error = ErrorBody("queue_full", "the replica is full")
             self.answer(call, Outcome.ERROR, msgspec.msgpack.encode(error), batch=0)
-        elif what == "die_if" and order["by"] == self.name:
+        elif what == "die once" and self.owner.is_new(call.body):
             self.transport.abort()
         elif what == "head":
             head = msgspec.to_builtins(msgspec.msgpack.decode(call.head, type=CallHead))
@@ -148,6 +148,7 @@ class Site:
         self.messages: list[FromGateway] = []
         self.said = threading.Condition()
         self.asks: list[Ask] = []
+        self.bodies: set[bytes] = set()
         self.answer_ask: Callable[[Ask], Answered | None] = lambda ask: Answered(
             ask.id, 200, b'{"asked":true}'
         )
@@ -178,6 +179,12 @@ class Site:
         listener.close()
         theirs.close()
         self.box = self.run(self._connect(ours))
+
+    def is_new(self, body: bytes) -> bool:
+        """Whether no replica had a call with this body before."""
+        known = body in self.bodies
+        self.bodies.add(body)
+        return not known
 
     def run(self, work: Any) -> Any:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.loop)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from edgefn_runtime.wire import PROTOCOL, Outcome, encode_hello
+from edgefn_runtime.wire import PROTOCOL, Outcome, encode_hello, pack_confidence
 
 ECHO = """
     @edge_function
@@ -321,3 +321,25 @@ def test_the_status_page_beats_and_shows_a_hang(runtime):
     assert before_s < replica.page.run_started_s < time.monotonic()
     assert runtime.kill(replica) == -signal.SIGKILL
     assert peer.closed()
+
+
+def test_an_answer_says_how_sure_it_is_where_that_is_asked(runtime):
+    """The reply carries it, so that a gateway need not read the body."""
+    replica = runtime.fork(
+        """
+        from typing_extensions import TypedDict
+
+        class Verdict(TypedDict):
+            label: str
+            confidence: float
+
+        @edge_function(escalate_below=0.8, batch=4)
+        def f(x: list[float]) -> list[Verdict]:
+            return [{"label": "fire", "confidence": each} for each in x]
+        """
+    )
+    replica.ready()
+    peer = replica.connect()
+    for sure in (0.25, 1.0):
+        peer.sock.sendall(peer.frame(x=sure))
+        assert peer.receive().confidence == pack_confidence(sure)

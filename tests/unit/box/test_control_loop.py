@@ -14,6 +14,7 @@ from edgefn.box.replica import Replica, ReplicaState
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionReport, FunctionRoute, Report
+from edgefn.scaling.demand import Demand
 from edgefn_runtime.manifest import Scale
 from edgefn_runtime.variant import Variant
 
@@ -29,6 +30,10 @@ class FakeLeases:
         self.revisions: dict[tuple[str, int], Revision] = {}
         self.all: list[Replica] = []
         self.refuses = False
+        self.warm: list[set[str]] = []
+
+    def keep_warm(self, environments: frozenset[str]) -> None:
+        self.warm.append(set(environments))
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
         if self.refuses:
@@ -290,3 +295,50 @@ async def test_a_refused_process_is_tried_again(loop: Loop, make_revision: MakeR
     assert loop.tick() == []
     loop.leases.refuses = False
     assert loop.tick() == ["starting"]
+
+
+async def test_replicas_follow_the_demand_that_gateways_report(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """A load beyond one replica brings more, whatever is under way; later they are drained."""
+    loop.serve(make_revision(scale=Scale(min=1, max=4, idle_s=5.0)))
+    loop.tick()
+    loop.ready()
+    for _ in range(20):
+        demand = Demand()
+        for call in range(3):
+            demand.want(loop.now_s + 0.03 * call, 0.1, 0.2)
+        report = FunctionReport(name="f", outcomes={200: 3}, demand={"python": demand.take()})
+        loop.totals.add(Report(0, (report,), 1))
+        loop.tick()
+        loop.ready()
+    assert loop.states() == ["ready"] * 4
+    for _ in range(100):
+        loop.tick()
+    assert loop.states().count("ready") == 1
+
+
+async def test_demand_is_taken_once(loop: Loop, make_revision: MakeRevision) -> None:
+    """And that of a function that nobody deployed, or that was removed, is dropped."""
+    loop.serve(make_revision())
+    demand = Demand()
+    demand.want(1.0, 0.1, 0.2)
+    report = demand.take()
+    functions = tuple(FunctionReport(name=name, demand={"python": report}) for name in "fg")
+    loop.totals.add(Report(0, functions, 1))
+    assert loop.totals.take_demand("f") == {"python": [report]}
+    assert loop.totals.take_demand("f") == {}
+    assert loop.totals.take_demand("g") == {}
+
+
+async def test_the_forkservers_of_what_is_in_use_are_kept(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """They are told once, not at every tick."""
+    loop.serve(make_revision())
+    loop.tick()
+    loop.tick()
+    assert loop.leases.warm == [{""}]
+    loop.control.drop("f")
+    loop.tick()
+    assert loop.leases.warm == [{""}, set()]

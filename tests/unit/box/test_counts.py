@@ -8,8 +8,9 @@ import msgspec
 from edgefn.box.counts import box_counts
 from edgefn.box.functions import Function
 from edgefn.box.totals import Totals
-from edgefn.client.counts import BoxCounts
+from edgefn.client.counts import BoxCounts, SentCount
 from edgefn.gateway.control import LATENCY_EDGES_S, Report, new_report
+from edgefn.gateway.control import SentCount as Reported
 
 
 def test_a_client_can_read_what_a_box_has_counted(
@@ -24,6 +25,7 @@ def test_a_client_can_read_what_a_box_has_counted(
         report.outcomes, report.misses = {200: 3, 504: 1}, {"queue": 1}
         report.ongoing, report.replicas = 2, {"r1": 2}
         report.latency_buckets[2] = 3
+        report.sent = (Reported("a", "hub", "retry", 2),)
         totals.add(Report(gateway, (report,), connections=5))
     totals.forget_gateway(1)
     replicas = [make_replica(revision, "ready"), make_replica(revision)]
@@ -37,5 +39,6 @@ def test_a_client_can_read_what_a_box_has_counted(
     assert function.outcomes == {200: 6, 504: 2}
     assert function.misses == {"queue": 2}
     assert function.latency_buckets[2] == 6
+    assert function.sent == (SentCount(variant="a", place="hub", purpose="retry", count=4),)
     assert function.ongoing == 2
     assert list(function.replicas.values()) == [{"ready": 1, "starting": 1}]

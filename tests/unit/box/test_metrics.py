@@ -9,7 +9,7 @@ from edgefn.box.metrics import BoxCollector, render
 from edgefn.box.replica import Replica
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
-from edgefn.gateway.control import FunctionReport, Report, new_report
+from edgefn.gateway.control import FunctionReport, Report, SentCount, new_report
 
 MakeRevision = Callable[..., Revision]
 MakeReplica = Callable[..., Replica]
@@ -77,6 +77,9 @@ def test_prometheus_reads_what_is_rendered(
             outcomes={200: 3, 504: 1},
             variants={"onnx": 3},
             misses={"cold": 1},
+            sent=(SentCount("onnx", "", "first", 3), SentCount("onnx", "cloud1", "hedge", 1)),
+            refused={"queue_full": 2},
+            degraded=1,
             latency_buckets=buckets,
             latency_sum_s=60.5,
             cold_starts=1,
@@ -115,6 +118,13 @@ def test_prometheus_reads_what_is_rendered(
     assert samples["edgefn_call_duration_seconds_count", f] == 4
     assert samples["edgefn_call_duration_seconds_sum", f] == 60.5
     assert samples["edgefn_sla_miss_total", ("cause", "cold"), f] == 1
+    sent = {key[2:]: value for key, value in samples.items() if key[0] == "edgefn_decisions_total"}
+    assert sent == {
+        (("place", "here"), ("purpose", "first"), ("variant", "onnx")): 3,
+        (("place", "cloud1"), ("purpose", "hedge"), ("variant", "onnx")): 1,
+    }
+    assert samples["edgefn_refused_total", ("code", "queue_full"), f] == 2
+    assert samples["edgefn_degraded_total", f] == 1
     assert samples["edgefn_queue_seconds_total", f] == 0.5
     assert samples["edgefn_service_seconds_total", f] == 0.25
     assert samples["edgefn_cold_starts_total", f] == 1

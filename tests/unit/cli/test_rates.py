@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgefn.cli.rates import quantile_ms, rates
-from edgefn.client.counts import BoxCounts, FunctionCounts
+from edgefn.client.counts import BoxCounts, FunctionCounts, SentCount
 
 EDGES_S = (0.01, 0.1)
 BEFORE = FunctionCounts(
@@ -36,6 +36,24 @@ def test_what_came_between_two_readings_counts() -> None:
     assert (measured.queue_ms, measured.run_ms) == (pytest.approx(10.0), pytest.approx(5.0))
     assert (measured.p50_ms, measured.p99_ms) == (pytest.approx(10.0), pytest.approx(98.2))
     assert (measured.ongoing, measured.replicas) == (3, {"a": {"ready": 1}})
+
+
+def test_sendings_tell_where_calls_went_and_how_often_once_more() -> None:
+    """A peer's variant bears its name; hedges, retries and escalations are told apart."""
+
+    def sent(*counts: int) -> FunctionCounts:
+        keys = (("a", "", "first"), ("a", "hub", "first"), ("a", "", "hedge"))
+        return FunctionCounts(
+            name="f",
+            sent=tuple(
+                SentCount(variant=variant, place=place, purpose=purpose, count=count)
+                for (variant, place, purpose), count in zip(keys, counts, strict=False)
+            ),
+        )
+
+    (measured,) = rates(reading(10.0, sent(10, 5)), reading(12.0, sent(16, 7, 2))).functions
+    assert measured.sent == {"a": 0.8, "a@hub": 0.2}
+    assert measured.again_per_s == {"hedge": 1.0}
 
 
 def test_without_calls_there_are_no_shares() -> None:

@@ -10,6 +10,7 @@ FUNCTION = FunctionRates(
     name="voice", state="serving", calls_per_s=12.34, attainment=0.9512, p50_ms=4.2, p99_ms=80.0,
     queue_ms=1.0, run_ms=3.0, ongoing=2, waiting=1, errors_per_s=0.0,
     misses_per_s={"queue": 0.5, "cold": 0.1}, variants={"onnx-int8": 0.75, "onnx-fp32": 0.25},
+    sent={"onnx-int8": 0.75, "onnx-fp32@hub": 0.25}, again_per_s={"hedge": 0.5}, refused_per_s={},
     replicas={"onnx-int8": {"ready": 2}, "onnx-fp32": {"starting": 1}}, cold_starts=1, deaths=0,
 )  # fmt: skip
 BOX = BoxRates(
@@ -34,11 +35,11 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert "voice" in text and "12.3" in text and "95.12 %" in text and "80" in text
 
 
-def test_a_wide_terminal_shows_causes_and_variants() -> None:
+def test_a_wide_terminal_shows_causes_and_where_calls_went() -> None:
     """The greatest first."""
-    text = drawn(TopView("http://127.0.0.1:8080", BOX), 160)
+    text = drawn(TopView("http://127.0.0.1:8080", BOX), 180)
     assert "queue 0.5, cold 0.1" in text
-    assert "onnx-int8 75%, onnx-fp32 25%" in text
+    assert "onnx-int8 75%, onnx-fp32@hub 25%, hedge 0.5/s" in text
     assert "2 + 1 starting" in text and "2 + 1 cold" in text
 
 

@@ -12,6 +12,8 @@ from edgefn.gateway.headers import (
     choice_of,
     content_of,
     media_type,
+    priority_of,
+    traceparent_of,
 )
 from edgefn.gateway.request_id import choose_request_id, make_request_id
 from edgefn.routing.choice import Choice
@@ -116,3 +118,15 @@ def test_media_types_are_plain_lower_case(text):
     """Parameters and spaces never reach a comparison."""
     assert media_type(text) == media_type(text).strip().lower()
     assert ";" not in media_type(text)
+
+
+def test_the_priority_is_the_functions_unless_the_caller_has_one():
+    """One digit."""
+    assert priority_of({}, 5) == 5
+    assert [priority_of({"Edgefn-Priority": str(digit)}, 5) for digit in range(10)] == [*range(10)]
+
+
+@given(st.text(max_size=60))
+def test_only_a_traceparent_is_one(told):
+    """Anything else is ignored."""
+    assert traceparent_of({"traceparent": told}) == ""

@@ -5,10 +5,18 @@ import numpy as np
 import pytest
 
 from edgefn_runtime.errors import ErrorBody, FunctionFailed, InvalidInput, TimedOut
-from edgefn_runtime.execution import Ended, Execution
+from edgefn_runtime.execution import Ended, Execution, confidence_of
 from edgefn_runtime.model import ModelRunFailed
 from edgefn_runtime.tracebacks import MAX_LINE_CHARS
-from edgefn_runtime.wire import MAX_BODY_BYTES, Call, CallHead, Content, Outcome
+from edgefn_runtime.wire import (
+    MAX_BODY_BYTES,
+    NO_CONFIDENCE,
+    Call,
+    CallHead,
+    Content,
+    Outcome,
+    pack_confidence,
+)
 
 
 class FakeCodec:
@@ -254,3 +262,19 @@ def test_calls_without_a_request_id_are_reported_by_number():
     bench = Bench(fails)
     bench.answers(call("a", 7), call("b", 8, request_id="r-8"))
     assert [request_id for request_id, _ in bench.reported] == ["#7", "r-8"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "confidence"),
+    [
+        ({"confidence": 0.5, "probability": 0.9}, pack_confidence(0.5)),
+        ({"probability": 1}, pack_confidence(1.0)),
+        ({"confidence": float("nan")}, 0),
+        ({"confidence": None}, NO_CONFIDENCE),
+        ({"label": "fire"}, NO_CONFIDENCE),
+        (0.5, NO_CONFIDENCE),
+    ],
+)
+def test_an_answer_says_how_sure_it_is(payload, confidence):
+    """By the field of that name; what is no number counts as doubt."""
+    assert confidence_of(payload) == confidence

@@ -176,3 +176,18 @@ def test_a_missing_field_is_named(field: str) -> None:
     del raw[field]
     with pytest.raises(InvalidManifest, match=field):
         decode_manifest(msgspec.json.encode(raw))
+
+
+def test_what_was_signed_before_a_field_existed_keeps_its_bytes() -> None:
+    """Fields that came later are written only where they say something."""
+    plain = manifest()
+    written = msgspec.json.decode(plain.encode())["spec"]
+    assert not {"priority", "idempotent", "escalate_below", "degrade"} & written.keys()
+    assert decode_canonical_manifest(plain.encode()) == plain
+    spec = FunctionSpec(name="f", priority=9, idempotent=True, escalate_below=0.8)
+    told = msgspec.structs.replace(plain, spec=spec)
+    assert {"priority", "idempotent", "escalate_below"} <= msgspec.json.decode(told.encode())[
+        "spec"
+    ].keys()
+    assert decode_canonical_manifest(told.encode()) == told
+    assert told.digest() != plain.digest()

@@ -119,7 +119,9 @@ def test_the_largest_body_fits() -> None:
 def test_a_replica_of_another_protocol_is_refused() -> None:
     """Versions that do not match are said, not guessed around."""
     hello = wire.Hello(wire.PROTOCOL + 1, "r", "b", "f", 1, "v")
-    with pytest.raises(ProtocolError, match=f"speaks protocol {wire.PROTOCOL + 1}, this side {wire.PROTOCOL}"):
+    with pytest.raises(
+        ProtocolError, match=f"speaks protocol {wire.PROTOCOL + 1}, this side {wire.PROTOCOL}"
+    ):
         wire.FrameReader().feed(wire.encode_hello(hello))
 
 
@@ -137,3 +139,12 @@ def test_times_beyond_the_field_are_clipped() -> None:
     (read,) = wire.FrameReader().feed(wire.encode_reply(reply))
     assert isinstance(read, wire.Reply)
     assert (read.queue_us, read.batch) == (2**32 - 1, 2**16 - 1)
+
+
+def test_a_confidence_keeps_its_order() -> None:
+    """Packed as 16 bits; certainty is below the mark for none."""
+    packed = [wire.pack_confidence(value) for value in (-1.0, 0.0, 0.5, 0.799, 0.8, 1.0, 7.0)]
+    assert packed == sorted(packed)
+    assert packed[0] == packed[1] == 0
+    assert packed[-1] == packed[-2] == wire.NO_CONFIDENCE - 1
+    assert wire.pack_confidence(float("nan")) == 0

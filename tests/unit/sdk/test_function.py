@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pydantic
 import pytest
 from onnx import TensorProto, helper
 
@@ -245,6 +246,13 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: edge_function(requirements="scipy")(plain), "write requirements=('scipy',)"),
     (lambda: edge_function(requirements=["sci py"])(plain), "requirement 'sci py'"),
     (lambda: edge_function(objective="latancy")(plain), "did you mean 'latency'"),
+    (lambda: edge_function(priority=10)(plain), "write priority=9 for an alarm"),
+    (lambda: edge_function(priority=True)(plain), "not a whole number from 0 to 9"),
+    (lambda: edge_function(idempotent="yes")(plain), "write idempotent=True"),
+    (lambda: edge_function(escalate_below=80)(plain), "write 90 % as escalate_below=0.90"),
+    (lambda: edge_function(escalate_below=0.8)(plain), "with `confidence: float`"),
+    (lambda: edge_function(degrade=True)(plain), "write min_accuracy= as well"),
+    (lambda: edge_function(degrade=1, min_accuracy=0.9)(plain), "neither True nor False"),
 ]
 
 
@@ -341,3 +349,49 @@ def test_the_schema_is_made_only_when_it_is_asked_for() -> None:
 
     assert quiet.signature.bind({"x": 1}) == {"x": 1}
     assert "_json_schemas" not in vars(quiet.signature)
+
+
+def test_how_calls_are_routed_is_declared() -> None:
+    """Priority, idempotency, doubt and degradation stand in the spec."""
+
+    class Verdict(pydantic.BaseModel):
+        label: str
+        probability: float
+
+    @edge_function(priority=9, idempotent=True, escalate_below=0.8, min_accuracy=0.9, degrade=True)
+    def alarm(x: float) -> Verdict:
+        return Verdict(label="fire", probability=x)
+
+    spec = alarm.spec
+    assert (spec.priority, spec.idempotent, spec.escalate_below, spec.degrade) == (
+        9,
+        True,
+        0.8,
+        True,
+    )
+    spec = edge_function(plain).spec
+    assert (spec.priority, spec.idempotent, spec.escalate_below, spec.degrade) == (
+        5,
+        False,
+        None,
+        False,
+    )
+
+
+def test_a_flag_is_no_confidence() -> None:
+    """Nor is a text: only a number says how sure an answer is."""
+
+    class Flag(pydantic.BaseModel):
+        confidence: bool
+
+    class Text(pydantic.BaseModel):
+        probability: str
+
+    for answer in (Flag, Text):
+
+        def doubtful(x: float):
+            return x
+
+        doubtful.__annotations__["return"] = answer
+        with pytest.raises(DeclarationError, match="an answer that says how sure it is"):
+            edge_function(escalate_below=0.5)(doubtful)

@@ -230,9 +230,10 @@ def test_infaas_passes_over_what_is_loaded() -> None:
     assert sent(made).endpoint == "big@cloud"
 
 
-def test_infaas_sends_what_cannot_be_in_time_to_the_soonest() -> None:
-    """It does not refuse."""
-    assert sent(policy("infaas_accurate"), deadline_s=0.001).variant == "int8"
+@pytest.mark.parametrize("name", ["infaas_accurate", "infaas_cheapest"])
+def test_infaas_sends_what_cannot_be_in_time_to_the_soonest(name: str) -> None:
+    """They do not refuse."""
+    assert sent(policy(name), deadline_s=0.001).variant == "int8"
 
 
 def test_prequal_takes_the_one_of_least_latency_unless_it_is_hot() -> None:

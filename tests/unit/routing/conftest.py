@@ -1,6 +1,9 @@
 """A router with its calls, on a clock that the tests turn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import pytest
 
 from edgefn.routing.choice import Choice
 from edgefn.routing.decisions import Decision, Refuse, Send
@@ -98,3 +101,56 @@ class RoutedSite:
         self.now_s += service_s
         for name, backlog_s in backlogs_s.items():
             self.answer(sends[name], service_s, backlog_s=backlog_s)
+
+
+@pytest.fixture
+def make_site() -> Callable[..., RoutedSite]:
+    """Makes a router in which these deployments are connected."""
+    return RoutedSite
+
+
+@pytest.fixture
+def make_call() -> Callable[..., Call]:
+    """Makes a call to `f`."""
+    return Call
+
+
+@pytest.fixture
+def make_variant() -> Callable[..., DeployedVariant]:
+    """Makes a variant with replicas of these names on this box."""
+    return variant
+
+
+@pytest.fixture
+def make_function() -> Callable[..., Deployment]:
+    """Makes a deployment of `f` with these variants."""
+    return function
+
+
+@pytest.fixture
+def site_of() -> Callable[..., RoutedSite]:
+    """Makes a router for one function with one variant, `v`, and these replicas."""
+
+    def make(*endpoints: str, max_outstanding: int = 256, **changes: object) -> RoutedSite:
+        one = function(variant("v", *endpoints, **changes))
+        return RoutedSite(one, max_outstanding=max_outstanding)
+
+    return make
+
+
+@pytest.fixture
+def two_tiers() -> Callable[..., RoutedSite]:
+    """Makes a router with a replica `here`, and a peer `cloud` that serves the same variant."""
+
+    def make(**changes: object) -> RoutedSite:
+        site = RoutedSite()
+        site.places = (Place(), Place(name="cloud", tier="cloud"))
+        there = DeployedEndpoint(name="there", place="cloud", server="cloud")
+        known = {"fixed_s": 0.001, "each_s": 0.004, "more": (there,)}
+        known |= {"tiers": ("cloud", "edge"), "idempotent": True, **changes}
+        of_variant = {key: known.pop(key) for key in ("fixed_s", "each_s", "more")}
+        site.deploy(function(variant("v", "here", **of_variant), **known))
+        site.connect()
+        return site
+
+    return make
