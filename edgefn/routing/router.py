@@ -170,7 +170,7 @@ class Router:
     ) -> Send:
         send = best.prepare(now_s, deadline_s, call.size_bytes)
         best.commit(now_s, send)
-        self._second.earn()
+        self._second.calls += 1
         if not best.here and plan.near and deadline_s < inf:
             self._second.set_timer(now_s, call, function, plan, send)
         return send

@@ -25,18 +25,18 @@ ESCALATION_CHANCE: Final = 0.8
 
 
 class SecondSends:
-    """Of one router."""
+    """Of one router.
 
-    __slots__ = ("_hedges", "_retries")
+    Attributes:
+        calls: That were sent for the first time.
+    """
+
+    __slots__ = ("_hedges", "_retries", "calls")
 
     def __init__(self) -> None:
+        self.calls = 0
         self._hedges = Tokens(HEDGE_SHARE)
         self._retries = Tokens(RETRY_SHARE)
-
-    def earn(self) -> None:
-        """Counts a call that was sent."""
-        self._hedges.earn()
-        self._retries.earn()
 
     def set_timer(
         self, now_s: float, call: Demand, function: Function, plan: Plan, send: Send
@@ -65,7 +65,7 @@ class SecondSends:
         if now_s < first.sent_s + first.bound_s <= first.deadline_s:
             return None  # the first answer is not overdue, and is expected in time
         best, chance = _best(now_s, call, near)
-        if best is None or chance < RETRY_CHANCE or not self._hedges.take():
+        if best is None or chance < RETRY_CHANCE or not self._hedges.take(self.calls):
             return None
         return _sent(now_s, call, best, "hedge")
 
@@ -77,7 +77,7 @@ class SecondSends:
             return None
         plan = function.plan_for(call.choice, local=call.hops > 0)
         best, chance = _best(now_s, call, [o for o in plan.warm if o.name != lost.endpoint])
-        if best is None or chance <= RETRY_CHANCE or not self._retries.take():
+        if best is None or chance <= RETRY_CHANCE or not self._retries.take(self.calls):
             return None
         return _sent(now_s, call, best, "retry")
 

@@ -121,7 +121,8 @@ class Server:
         """Takes a run that took `ratio` times as long as on a server of speed 1."""
         self._sampled_s = now_s
         self.batch += 0.1 * (batch - self.batch)
-        ratio = min(max(ratio, _LEAST_SLOWNESS), _MAX_SLOWNESS)
+        if not _LEAST_SLOWNESS < ratio < _MAX_SLOWNESS:
+            ratio = _LEAST_SLOWNESS if ratio < 1.0 else _MAX_SLOWNESS
         self._usual += 0.01 * (ratio - self._usual)
         self.samples += 1
         if self.trusted < _MAX_SLOW_START:

@@ -10,7 +10,7 @@ from typing import Final
 
 PROFILE_WEIGHT: Final = 20.0
 _LEAST_S: Final = 1e-6  # no clock of ours tells less
-_LEAST_WEIGHT: Final = 0.02
+_MOST_WEIGHT: Final = 50.0
 _RISE: Final = 0.2
 _FALL: Final = 0.5
 _MAX_RISE: Final = 4.0  # a sample counts for at most so many times what was expected
@@ -36,7 +36,8 @@ class Service:
 
     def learn(self, took_s: float, batch: int) -> None:
         """Takes the time of a run, as it would have been on a server of speed 1."""
-        took_s = max(took_s, _LEAST_S)
+        if took_s < _LEAST_S:
+            took_s = _LEAST_S
         expected_s = self.fixed_s + batch * self.each_s
         if expected_s <= 0.0:
             self.each_s = took_s / batch
@@ -46,7 +47,7 @@ class Service:
             excess = _MAX_RISE - 1.0
         if self._profiled:
             self._weight += 1.0
-            gain = max(_LEAST_WEIGHT, 1.0 / self._weight)
+            gain = 1.0 / self._weight if self._weight < _MOST_WEIGHT else 1.0 / _MOST_WEIGHT
         else:
             gain = _RISE if excess > 0.0 else _FALL
         factor = 1.0 + gain * excess

@@ -12,19 +12,17 @@ class Tokens:
         share: Of a token for each call.
     """
 
-    __slots__ = ("_share", "left")
+    __slots__ = ("_calls", "_share", "left")
 
     def __init__(self, share: float) -> None:
         self._share = share
+        self._calls = 0
         self.left = _MOST
 
-    def earn(self) -> None:
-        """Counts a call."""
-        left = self.left + self._share
-        self.left = left if left < _MOST else _MOST
-
-    def take(self) -> bool:
-        """Takes a token, if there is one."""
+    def take(self, calls: int) -> bool:
+        """Takes a token, if there is one after so many calls in all."""
+        self.left = min(_MOST, self.left + self._share * (calls - self._calls))
+        self._calls = calls
         if self.left < 1.0:
             return False
         self.left -= 1.0

@@ -15,10 +15,10 @@ from typing import Final
 
 from edgefn.routing.endpoint import Endpoint
 
-HOPELESS: Final = 0.05  # below this probability of an answer in time, a call is not sent
-_HOPELESS_SDS: Final = -1.645
+HOPELESS: Final = 0.01  # below this probability of an answer in time, a call is not sent
+_HOPELESS_SDS: Final = -2.33
 _SQRT_HALF: Final = 0.7071067811865476
-WAIT_TOLL: Final = 1.0  # of a second, for those who come next and have less time
+WAIT_TOLL: Final = 3.0  # of waiting a second: others come who have less time
 FRESH_HANDICAP: Final = 0.05  # of more calls than a server is trusted with that has just started
 
 

@@ -148,7 +148,7 @@ class RayServe:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run; `course`: calls a second, replicas and late calls, every ten seconds."""
+    """What came of all runs of a rule."""
 
     rule: str
     boot_s: float
@@ -157,7 +157,6 @@ class Outcome:
     on_time: int
     replica_s: float
     duration_s: float
-    course: list[tuple[float, float, float]]
 
     @property
     def attained(self) -> float:
@@ -236,29 +235,17 @@ class World:
         self._sequence += 1
         heapq.heappush(self._events, (at_s, self._sequence, do))
 
-    def run(self, calls: Iterator[Arrival], duration_s: float) -> list[tuple[float, float, float]]:
-        """Returns the course."""
-        course: list[tuple[float, float, float]] = []
-        seen = late = 0
-        level_s = 0.0
+    def run(self, calls: Iterator[Arrival], duration_s: float) -> None:
+        """Runs through all calls."""
         call = next(calls, None)
         self.at(TICK_S, self._tick)
-        while True:
-            event_s = self._events[0][0]
-            if call is not None and call.at_s <= event_s:
+        while self._events[0][0] <= duration_s:
+            if call is not None and call.at_s <= self._events[0][0]:
                 self._arrive(call)
                 call = next(calls, None)
                 continue
             now_s, _, do = heapq.heappop(self._events)
-            if now_s > duration_s:
-                return course
             do(now_s)
-            if do == self._tick:
-                level_s += len(self._replicas) * TICK_S
-                if now_s % 10.0 == 0.0:
-                    missed = self.calls - self.on_time
-                    course.append(((self.calls - seen) / 10, level_s / 10, float(missed - late)))
-                    seen, late, level_s = self.calls, missed, 0.0
 
     def _arrive(self, call: Arrival) -> None:
         now_s = call.at_s
@@ -329,15 +316,14 @@ def simulate(
     name: str, make: Callable[[], Rule], cv: float, boot_s: float, duration_s: float
 ) -> Outcome:
     """Runs one rule on all seeds."""
-    total = Outcome(name, boot_s, cv, 0, 0, 0.0, 0.0, [])
+    total = Outcome(name, boot_s, cv, 0, 0, 0.0, 0.0)
     for seed in SEEDS:
         world = World(make(), boot_s)
-        course = world.run(iter(arrivals(seed, cv, duration_s)), duration_s)
+        world.run(iter(arrivals(seed, cv, duration_s)), duration_s)
         total.calls += world.calls
         total.on_time += world.on_time
         total.replica_s += world.replica_s
         total.duration_s += duration_s - WARM_UP_S
-        total.course = total.course or course
     return total
 
 

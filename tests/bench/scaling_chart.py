@@ -19,7 +19,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
         runs = [run for run in report["runs"] if (run["boot_s"], run["cv"]) == (boot_s, cv)]
         targets = [run for run in runs if run["rule"].startswith("concurrency")]
         targets.sort(key=lambda run: run["replicas"])
-        _line(plot, targets, _TARGETS, "target of concurrency, 0.3 to 0.9", "-o")
+        _line(plot, targets, _TARGETS, "target of concurrency, 0.3 to 0.75", "-o")
         _line(plot, [run for run in runs if run["rule"] == "envelope"], _OURS, "envelope", "D")
         tuned = [run for run in runs if run["rule"] == "Ray Serve, tuned"]
         _line(plot, tuned, _RAY, "Ray Serve, tuned", "s")

@@ -40,7 +40,7 @@ def _loads(axes: Any, rows: list[dict[str, Any]], load: float) -> None:
     axes.plot(own, names, "k|", markersize=9, label="with FIFO queues, no drop")
     axes.set_xlim(0, 112)
     axes.set_title(f"calls in time, %, at {load:g}x load", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -7,9 +7,8 @@ to the very deadline.
 
 Different here, in its favour: load is a predicted wait for each server, by its own unanswered calls
 and the report in each answer, where the paper has a flag for each machine that monitors set now and
-then (with such flags it is far worse here than below); the network's mean is in the latency; and
-slow machines are learned. Scaling and switching of variants are not in the comparison: all are
-loaded everywhere.
+then; the network's mean is in the latency; and slow machines are learned. Scaling and switching of
+variants are not in the comparison: all are loaded everywhere.
 """
 
 from abc import abstractmethod

@@ -3,7 +3,8 @@
 An achievable upper bracket, not an optimum: for each call it knows all backlogs with the work on
 its way there, the speed of each box and the state of each network, and only not the luck of the
 call and what comes after it. The choice is the router's own: the largest expected worth of the
-answer less its cost, without prices and handicaps.
+answer less its cost, without prices and handicaps. It is greedy, and takes backlogs as if calls ran
+in the order in which they came: under overload a router that leaves room for others can do better.
 """
 
 from math import erfc, inf, sqrt

@@ -127,7 +127,6 @@ def test_a_pool_has_a_price_while_it_is_asked_too_much():
 def test_tokens_are_earned_by_calls():
     """A bucket is never below nothing."""
     tokens = Tokens(0.25)
-    assert sum(tokens.take() for _ in range(100)) == 10
-    for _ in range(8):
-        tokens.earn()
-    assert sum(tokens.take() for _ in range(100)) == 2
+    assert sum(tokens.take(0) for _ in range(100)) == 10
+    assert sum(tokens.take(8) for _ in range(100)) == 2
+    assert tokens.take(1000) and tokens.left == 9.0
