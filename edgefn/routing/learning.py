@@ -1,6 +1,7 @@
 """What is learned from what becomes of a call."""
 
 from collections.abc import Mapping
+from math import inf
 
 from edgefn.routing.admission import Admission
 from edgefn.routing.endpoint import Endpoint
@@ -54,6 +55,7 @@ def abandoned(now_s: float, event: Abandoned, admission: Admission) -> None:
     if not isinstance(one, Endpoint):
         return
     one.resolve(send)
+    one.path.looked_s = -inf
     if one.gone:
         return
     one.server.given_up(now_s, send, now_s - send.sent_s if event.overdue else 0.0)
@@ -71,6 +73,7 @@ def failed(now_s: float, event: Failed) -> Endpoint | None:
     if not isinstance(one, Endpoint):
         return None
     one.resolve(send)
+    one.path.looked_s = -inf
     if one.gone:
         return None
     one.server.given_up(now_s, send, 0.0)

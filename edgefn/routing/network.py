@@ -28,7 +28,7 @@ _FAR: Final = 2.0  # standard deviations
 _GAIN: Final = 0.06  # of the variance
 _MAX_EXCESS_S: Final = 0.1  # a sample counts for at most so much more than was expected
 _MIN_VARIANCE: Final = 1e-8
-_MIN_SPREAD_BYTES: Final = 1000.0  # of the sizes seen, before what a byte costs is learned
+_LEAST_SPREAD: Final = 1000.0**2  # square bytes, before what a byte costs is learned
 
 
 class Path:
@@ -41,6 +41,8 @@ class Path:
         each_s: and each of its bytes.
         base_s: `fixed_s` and what is overdue, as of the last `look`; infinite: it is down.
         variance: Of the time around that, in square seconds.
+        looked_s: When the last `look` was, if it still holds: whoever reads `base_s` of a path to
+            elsewhere looks first, unless it is now.
     """
 
     __slots__ = (
@@ -62,6 +64,7 @@ class Path:
         "each_s",
         "fixed_s",
         "here",
+        "looked_s",
         "place",
         "variance",
     )
@@ -74,6 +77,7 @@ class Path:
         self._residual = self.fixed_s * self.fixed_s
         self.base_s = self.fixed_s
         self.variance = self._residual
+        self.looked_s = -inf
         self._w = self._x = self._y = self._xx = self._xy = 0.0
         self._sampled_s = now_s
         self._strikes = 0
@@ -95,6 +99,7 @@ class Path:
 
     def lost(self, send: Send) -> None:
         """Takes note of a call whose time is up: whether it got through is not known."""
+        self.looked_s = -inf
         due_s = send.sent_s + send.bound_s
         if due_s < self._lost_s:
             self._lost_s = due_s
@@ -102,8 +107,10 @@ class Path:
     def probe_sent(self, now_s: float) -> None:
         """Takes note of a probe; the one before it is lost if it was not answered."""
         if self._probe_s < inf:
+            self.looked_s = -inf
             self._probes_lost += 1
             return  # the first one that is missing says since when
+        self.looked_s = -inf
         self._probe_s = now_s
         self._probe_bound_s = self.fixed_s + 3.0 * self._residual**0.5
 
@@ -122,6 +129,7 @@ class Path:
 
     def look(self, now_s: float) -> None:
         """Brings `base_s` and `variance` up to date."""
+        self.looked_s = now_s
         late_s = 0.0
         flights = self._flights
         while flights:
@@ -165,15 +173,16 @@ class Path:
             faded = 0.5 ** (age_s / HALF_LIFE_S)
             keep, known = keep * faded, known * faded
             self._sampled_s = now_s
-        if squared <= _FAR * _FAR * self._residual:
+        before = self._residual
+        if squared <= _FAR * _FAR * before:
             self._strikes = 0
-            self._calm = self._residual
-            residual = squared + known * (self._residual - squared)
+            self._calm = before
+            residual = squared + known * (before - squared)
         elif self._struck(residual_s > 0.0):
             keep *= CHANGED
-            residual = self._calm + 0.25 * (self._residual - self._calm)
+            residual = self._calm + 0.25 * (before - self._calm)
         else:
-            residual = squared + known * (self._residual - squared)
+            residual = squared + known * (before - squared)
         self._residual = residual if residual > _MIN_VARIANCE else _MIN_VARIANCE
         self._fit(keep, took_s, size_bytes)
 
@@ -190,14 +199,17 @@ class Path:
         self._xx = xx = self._xx * keep + size * size
         self._xy = xy = self._xy * keep + size * took_s
         spread = w * xx - x * x
-        if w > 2.0 and spread > w * w * _MIN_SPREAD_BYTES * _MIN_SPREAD_BYTES:
+        each_s = self.each_s
+        if w > 2.0 and spread > w * w * _LEAST_SPREAD:
             each_s = (w * xy - x * y) / spread
-            self.each_s = each_s if each_s > 0.0 else 0.0
-        fixed_s = (y - self.each_s * x) / w
+            self.each_s = each_s = each_s if each_s > 0.0 else 0.0
+        fixed_s = (y - each_s * x) / w
         if fixed_s < 0.0:
             fixed_s = 0.0
             self.each_s = y / x
         if self.base_s == self.fixed_s:
             self.base_s = fixed_s
             self.variance = self._residual
+        else:
+            self.looked_s = -inf
         self.fixed_s = fixed_s

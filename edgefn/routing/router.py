@@ -89,8 +89,6 @@ class Router:
         admission.arrived(priority)
         if admission.refuses and not admission.admits(priority, rng):
             return self._shed(now_s, call, plan, priority)
-        for path in plan.paths:
-            path.look(now_s)
         size_bytes = call.size_bytes
         if budget_s == inf:
             best, score = best_without_deadline(plan.warm, now_s, size_bytes, function.patience_s)
@@ -192,6 +190,8 @@ class Router:
         if nearest is not None:
             send = nearest.prepare(now_s, deadline_s, call.size_bytes)
             return refusals.unattainable(call.function, send, deadline_s - now_s)
+        for path in plan.paths:
+            path.look(now_s)
         if plan.warm:
             return refusals.no_room(call.function, plan.warm, now_s)
         if plan.cold:

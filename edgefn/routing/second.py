@@ -102,8 +102,6 @@ def _best(
 ) -> tuple[Endpoint | None, float]:
     """Returns the best of the candidates, which are in order, and its chance."""
     ranked = list(candidates)
-    for path in {one.path for one in ranked if not one.here}:
-        path.look(now_s)
     if call.deadline_s is None:
         best, _ = best_without_deadline(ranked, now_s, call.size_bytes, 1.0)
         return best, 1.0

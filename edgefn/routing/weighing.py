@@ -14,6 +14,7 @@ from math import erfc, inf, sqrt
 from typing import Final
 
 from edgefn.routing.endpoint import Endpoint
+from edgefn.routing.server import LATE_S
 
 HOPELESS: Final = 0.01  # below this probability of an answer in time, a call is not sent
 _HOPELESS_SDS: Final = -2.33
@@ -44,10 +45,18 @@ def best_in_time(
             break
         if one.shut:
             continue
-        path, server, service = one.path, one.server, one.service
+        path, server = one.path, one.server
         wait_s = server.free_s - now_s
-        if wait_s < 0.0:
-            wait_s = server.late_s(now_s) if one.here else 0.0
+        if not one.here:
+            if path.looked_s != now_s:
+                path.look(now_s)
+            if wait_s < 0.0:
+                wait_s = 0.0
+        elif wait_s < 0.0:
+            wait_s = -wait_s if server.outstanding and -wait_s > LATE_S else 0.0
+        if one.top - WAIT_TOLL * wait_s <= best_score:
+            continue  # even if it is certain to be in time
+        service = one.service
         slowness = server.slowness
         run_s = (service.fixed_s + service.each_s * server.batch) * slowness
         slack_s = budget_s - (
@@ -92,6 +101,8 @@ def best_without_deadline(
         if one.top <= best_score:
             break
         path, server, service = one.path, one.server, one.service
+        if not one.here and path.looked_s != now_s:
+            path.look(now_s)
         if one.shut or path.base_s == inf:
             continue
         run_s = (service.fixed_s + service.each_s * server.batch) * server.slowness

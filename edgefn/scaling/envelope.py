@@ -11,27 +11,23 @@ cost nothing, others as much as they must.
 """
 
 import math
-from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgefn.scaling.demand import DemandReport, slack_of
+from edgefn.scaling.demand import DemandReport
+from edgefn.scaling.moments import MAX_MOMENTS, Array, Moments
+from edgefn.scaling.slacks import Slacks
 
 WINDOW_S: Final = 20.0
-MAX_MOMENTS: Final = 4000
 FULL: Final = 0.98  # of their time that servers may be meant to work
 IMPATIENT: Final = 0.05  # share of the calls whose slack may be less than the one that counts
-PATIENT_RUNS: Final = (
-    4.0  # a call without a deadline is to wait no longer than so many of its runs,
-)
-PATIENT_S: Final = 0.1  # or so long
+PATIENT_S: Final = 5.0  # a call without a deadline is to wait no longer
 SETTLED_S: Final = 1.0  # over less than that there is no rate,
 LASTING_S: Final = 1.0  # and over less than that none that is expected to stay
 FINEST_S: Final = 0.001  # no span is shorter: processes differ by as much
-_Array = NDArray[np.float64]
+CHANGED: Final = 1.25  # times as long, or as short, as before: then runs have other spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,46 +39,51 @@ class Curve:
             work a second of the window, or of a last part of it.
         slack_s: How long a call may wait.
         calls_per_s: That came.
+        each_s: Work of a call.
         calls: How many came at each moment.
-        demands: For each span of the envelope, the servers that each moment needs over it.
+        demands: By span of the envelope and moment, the servers that the moment needs.
     """
 
     offered: float = 0.0
     slack_s: float = 0.0
     calls_per_s: float = 0.0
-    calls: _Array = field(default_factory=lambda: np.empty(0))
-    demands: tuple[_Array, ...] = ()
+    each_s: float = 0.0
+    calls: Array = field(default_factory=lambda: np.empty(0))
+    demands: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def need(self, slo: float) -> float:
         """Returns how many servers keep that share of the calls in time; it is not a whole one."""
         need = self.offered / FULL
+        if not self.demands.size:
+            return need
         may_be_late = (1.0 - slo) * float(self.calls.sum())
-        for demand in self.demands:
-            more = np.flatnonzero(demand > need)
-            if float(self.calls[more].sum()) > may_be_late:
-                most_first = more[np.argsort(-demand[more])]
-                late = np.cumsum(self.calls[most_first])
-                need = float(demand[most_first[np.searchsorted(late, may_be_late, side="right")]])
-        return need
+        most = min(int(may_be_late) + 1, len(self.calls))  # each moment has a call at least
+        top = np.argpartition(self.demands, -most, axis=1)[:, -most:]
+        demands = np.take_along_axis(self.demands, top, axis=1)
+        order = np.argsort(-demands, axis=1)
+        late = np.cumsum(np.take_along_axis(self.calls[top], order, axis=1), axis=1)
+        first = np.argmax(late > may_be_late, axis=1)[:, np.newaxis]
+        needs = np.take_along_axis(np.take_along_axis(demands, order, axis=1), first, axis=1)
+        return max(need, float(needs.max()))
 
     def late(self, servers: float) -> float:
         """Returns the share of the calls that are late with so many servers, as a lower bound."""
-        if not self.demands:
+        if not self.demands.size:
             return 0.0
-        late = max(float(self.calls[demand > servers].sum()) for demand in self.demands)
+        late = float(((self.demands > servers) @ self.calls).max())
         too_many = 1.0 - servers * FULL / self.offered
         return max(late / float(self.calls.sum()), too_many)
 
 
 class Envelope:
-    """The calls of the last `WINDOW_S`, at most `MAX_MOMENTS` moments of them."""
+    """The calls of the last `WINDOW_S`."""
 
     def __init__(self) -> None:
-        self._reports: deque[tuple[_Array, _Array, _Array]] = deque()  # moments, calls, work
-        self._reported: deque[dict[int, int]] = deque()  # their slacks
-        self._slacks: Counter[int] = Counter()
-        self._moments = 0
+        self._moments = Moments()
+        self._slacks = Slacks()
+        self._new: list[DemandReport] = []
         self._since_s: float | None = None  # the stream began, or began again
+        self._each_s = 0.0  # of a run, when the spans were set
         self.is_measured = False  # whether the work of any call was known
 
     def add(self, report: DemandReport) -> None:
@@ -91,88 +92,56 @@ class Envelope:
             return
         if self._since_s is None:
             self._since_s = report.moments_s[0]
-        columns = report.moments_s, report.calls, report.work_s
-        moments_s, calls, work_s = (np.asarray(column, dtype=float) for column in columns)
-        self._reports.append((moments_s, calls, work_s))
-        self._reported.append(report.slacks)
-        self._slacks.update(report.slacks)
-        self._moments += len(report.moments_s)
+        self._slacks.add(report)
+        self._new.append(report)
         self.is_measured = self.is_measured or any(report.work_s)
-        while self._moments > MAX_MOMENTS and len(self._reports) > 1:
-            self._drop()
-            self._since_s = float(self._reports[0][0][0])
 
     def curve(self, now_s: float) -> Curve:
         """Returns what the calls of the last seconds need."""
+        moments = self._moments
+        if self._new:
+            moments.add(self._new)
+            self._new.clear()
         self._forget(now_s - WINDOW_S)
         if self._since_s is None:
             return Curve()
-        moments_s, calls, work_s = self._merged()
-        total_s = float(work_s.sum())
-        count = float(calls.sum())
+        total_s = float(moments.work_s.sum())
+        count = float(moments.calls.sum())
         each_s = total_s / count
         if not each_s:
             return Curve()
-        slack_s = self._slack(each_s)
+        if not each_s / CHANGED <= self._each_s <= each_s * CHANGED:
+            self._each_s = each_s
+            moments.look_back(min(max(each_s, FINEST_S), WINDOW_S), 2.0 * WINDOW_S)
+        slack_s = self._slacks.quantile(IMPATIENT)
+        if math.isinf(slack_s):
+            slack_s = PATIENT_S
         span_s = min(max(now_s - self._since_s, SETTLED_S), WINDOW_S)
-        offered = max(total_s / span_s, _surge(moments_s, work_s, slack_s))
-        demands = _demands(moments_s, work_s, each_s, slack_s)
+        offered = max(total_s / span_s, _surge(moments.times_s, moments.work_s, slack_s))
         return Curve(
             offered=offered,
             slack_s=slack_s,
             calls_per_s=count / span_s,
-            calls=calls,
-            demands=demands,
+            each_s=each_s,
+            calls=moments.calls,
+            demands=moments.within_s / (moments.spans_s + slack_s)[:, np.newaxis],
         )
 
     def tightest_s(self) -> float:
         """Returns the least slack of the calls in the window; infinite if none has a deadline."""
-        return slack_of(min(self._slacks)) if self._slacks else float("inf")
+        return self._slacks.tightest_s()
 
     def _forget(self, before_s: float) -> None:
-        reports = self._reports
-        while reports and reports[0][0][-1] < before_s:
-            self._drop()
-        if not reports:
+        full = len(self._moments) >= MAX_MOMENTS
+        self._moments.forget(before_s)
+        self._slacks.forget(before_s)
+        if not len(self._moments):
             self._since_s = None
-
-    def _drop(self) -> None:
-        self._moments -= len(self._reports.popleft()[0])
-        self._slacks -= Counter(self._reported.popleft())
-
-    def _merged(self) -> tuple[_Array, _Array, _Array]:
-        """Returns moments, calls and work in order of time: several gateways report theirs."""
-        moments_s, calls, work_s = map(np.concatenate, zip(*self._reports, strict=True))
-        order = np.argsort(moments_s, kind="stable")
-        return moments_s[order], calls[order], work_s[order]
-
-    def _slack(self, each_s: float) -> float:
-        """Returns the slack that nearly all calls have."""
-        left = IMPATIENT * self._slacks.total()
-        slack_s = math.inf
-        for slot in sorted(self._slacks):
-            slack_s = slack_of(slot)
-            left -= self._slacks[slot]
-            if left <= 0.0:
-                break
-        return slack_s if math.isfinite(slack_s) else max(PATIENT_RUNS * each_s, PATIENT_S)
+        elif full:
+            self._since_s = float(self._moments.times_s[0])
 
 
-def _demands(
-    moments_s: _Array, work_s: _Array, each_s: float, slack_s: float
-) -> tuple[_Array, ...]:
-    """Returns for each span the servers that each moment needs over it."""
-    until_s = np.concatenate(([0.0], np.cumsum(work_s)))
-    demands = []
-    span_s = max(each_s, FINEST_S)
-    while span_s < 2.0 * WINDOW_S:
-        first = np.searchsorted(moments_s, moments_s - span_s, side="right")
-        demands.append((until_s[1:] - until_s[first]) / (span_s + slack_s))
-        span_s *= 2.0
-    return tuple(demands)
-
-
-def _surge(moments_s: _Array, work_s: _Array, slack_s: float) -> float:
+def _surge(moments_s: Array, work_s: Array, slack_s: float) -> float:
     """Returns the highest rate of work of a last part of the window, if it is to be lasting.
 
     The envelope believes of a burst only what has come of it. Whoever waits until a new rate has
@@ -181,11 +150,13 @@ def _surge(moments_s: _Array, work_s: _Array, slack_s: float) -> float:
     """
     until_s = np.concatenate(([0.0], np.cumsum(work_s[::-1])))
     ages_s = moments_s[-1] - moments_s[::-1]
-    rate = 0.0
-    half_s = max(LASTING_S, slack_s) / 2.0
-    while half_s < WINDOW_S / 2.0:
-        last, both = np.searchsorted(ages_s, (half_s, 2.0 * half_s))
-        work = min(until_s[last], until_s[both] - until_s[last])
-        rate = max(rate, float(work) / half_s)
-        half_s *= 2.0
-    return rate
+    halves_s = _doubled(max(LASTING_S, slack_s) / 2.0, WINDOW_S / 2.0)
+    last = until_s[np.searchsorted(ages_s, halves_s)]
+    both = until_s[np.searchsorted(ages_s, 2.0 * halves_s)]
+    return float((np.minimum(last, both - last) / halves_s).max(initial=0.0))
+
+
+def _doubled(first: float, end: float) -> Array:
+    """Returns `first`, twice as much, and so on, as long as it is less than `end`."""
+    count = int(np.ceil(np.log2(end / first))) if first < end else 0
+    return first * np.exp2(np.arange(count))
