@@ -8,7 +8,7 @@ from typing import Final
 
 from edgefn.box.deaths import Death
 from edgefn.box.functions import Function
-from edgefn.box.leases import LaunchFailed, Leases
+from edgefn.box.leases import LaunchFailed, Leases, StartsSoon
 from edgefn.box.loads import live_of, scaled_as, snapshot
 from edgefn.box.memory import BoxMemory
 from edgefn.box.replica import Replica
@@ -20,6 +20,7 @@ from edgefn_runtime.variant import Variant
 
 TICK_S: Final = 0.1
 MEMORY_S: Final = 5.0  # between two looks at the memory of all replicas
+SOON_S: Final = 0.01  # after which a forkserver that was asked for is there
 WAKE_S: Final = 1.0  # a call that woke a function is counted for so long, reported or not
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class ControlLoop:
         self._measured_s = -MEMORY_S
         self._warm: frozenset[str] = frozenset()
         self._woken_s: dict[tuple[str, str], float] = {}  # by function and variant
+        self._refused: dict[tuple[str, str], str] = {}  # why the last start failed
         self._leases: Leases | None = None
 
     def attach(self, leases: Leases) -> None:
@@ -82,7 +84,7 @@ class ControlLoop:
         function = self.functions.setdefault(name, Function(serving=revision))
         function.serve(revision)
         self._totals.expect(name)
-        self._forget_wakes(name)
+        self._forget(name)
         if load_s:
             function.load_s[default] = load_s
             self._woken_s[name, default] = time.monotonic()  # what was just staged is not idle yet
@@ -114,7 +116,7 @@ class ControlLoop:
         """Removes a function; its replicas are drained."""
         del self.functions[name]
         self._totals.forget(name)
-        self._forget_wakes(name)
+        self._forget(name)
         self.publish()
         for replica in self._replicas():
             if replica.revision.function == name:
@@ -199,17 +201,25 @@ class ControlLoop:
 
     def _start(self, function: Function, variant: Variant, count: int) -> None:
         revision = function.serving
+        key = revision.function, variant.name
         if self._leases is None:
             return
         try:
             for _ in range(count):
                 self._leases.take(revision.function, revision.number, variant.name)
-        except LaunchFailed as error:
-            _log.warning("%s", error)  # the next tick tries again
+                self._refused.pop(key, None)
+        except StartsSoon:
+            asyncio.get_running_loop().call_later(SOON_S, self._reconcile_now)
+        except LaunchFailed as error:  # the next tick tries again
+            if self._refused.get(key) != str(error):
+                self._refused[key] = str(error)
+                _log.warning("%s", error)
 
-    def _forget_wakes(self, name: str) -> None:
-        for key in [key for key in self._woken_s if key[0] == name]:
-            del self._woken_s[key]
+    def _forget(self, name: str) -> None:
+        """Forgets what was remembered of the revision that served."""
+        for known in (self._woken_s, self._refused):
+            for key in [key for key in known if key[0] == name]:
+                del known[key]
 
     def _check(self, replica: Replica) -> None:
         if self._leases is not None:

@@ -49,6 +49,11 @@ class Forkserver:
         """Whether a fork can be asked for."""
         return self._up.is_set()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether its process was never started yet."""
+        return self._child is None
+
     async def up(self) -> None:
         """Waits until a fork can be asked for."""
         await self._up.wait()

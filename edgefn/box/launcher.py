@@ -17,7 +17,7 @@ from edgefn.box.deaths import Death, DeathCause, explain_exit, out_of_memory_kil
 from edgefn.box.environments import Environments
 from edgefn.box.forkserver import Forkserver
 from edgefn.box.forkservers import Forkservers
-from edgefn.box.leases import LaunchFailed, LeaseListener
+from edgefn.box.leases import LaunchFailed, LeaseListener, StartsSoon
 from edgefn.box.logs import Logs
 from edgefn.box.process import Process
 from edgefn.box.replica import Replica, ReplicaState
@@ -204,6 +204,8 @@ class Launcher:
 
     def _launch(self, revision: Revision, variant: Variant, *, trial: bool = False) -> Process:
         forkserver = self._forkserver_for(revision)
+        if forkserver.is_new:
+            raise StartsSoon("no replica can start yet: its forkserver starts first")
         if not forkserver.is_up:
             raise LaunchFailed("no replica can start: the forkserver is being restarted")
         number = next(self._numbers)

@@ -14,6 +14,10 @@ class LaunchFailed(EdgefnError):
     code = "unavailable"
 
 
+class StartsSoon(LaunchFailed):
+    """The forkserver for it was not running, and is being started."""
+
+
 class Leases(Protocol):
     """Replicas to be had."""
 
@@ -21,8 +25,9 @@ class Leases(Protocol):
         """Starts a replica and returns it, in the state `starting`.
 
         Raises:
-            LaunchFailed: The system refuses another process or file, or no forkserver runs; it
-                may work later.
+            StartsSoon: There was no forkserver for it; there will be one in a moment.
+            LaunchFailed: The system refuses another process or file, or the forkserver has died;
+                it may work later.
         """
 
     def give_back(self, replica: str) -> None:
@@ -33,8 +38,7 @@ class Leases(Protocol):
 
     def keep_warm(self, environments: frozenset[str]) -> None:
         """Ends the forkservers of all other environments of deployed functions, as far as these
-        have no replicas; the next `take` for such a one has its forkserver started, and fails
-        until it is up.
+        have no replicas; the next `take` for such a one has its forkserver started.
         """
 
     def replicas(self) -> Iterable[Replica]:

@@ -65,6 +65,7 @@ def _function(
         lanes=lanes_of(spec),
         calls_per_replica=full_at(spec),
         environment=function.serving.environment,
+        saves_energy=spec.objective == "energy",
         variants=tuple(
             _variant(
                 function,

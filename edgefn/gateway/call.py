@@ -9,7 +9,7 @@ from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.routing.choice import Choice
 from edgefn.routing.decisions import Send
 from edgefn.routing.table import USUAL_PRIORITY
-from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
+from edgefn_runtime.wire import NO_BUDGET, Reply, call_frame
 
 if TYPE_CHECKING:
     from edgefn.gateway.flight import Flight
@@ -24,7 +24,7 @@ _GIVE_UP_S: Final = GRACE_S / 2  # the rest is for the loop to come round and wr
 NO_DEADLINE_WAIT_S: Final = 30.0
 
 
-class PendingCall(msgspec.Struct, eq=False, kw_only=True):
+class PendingCall(msgspec.Struct, eq=False):
     """A call that is not answered yet.
 
     Attributes:
@@ -35,22 +35,23 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
         timeout_s: How long the function may run.
         content: How the body is encoded (`wire.Content`).
         accept: How the answer is to be encoded (`wire.Content`).
-        choice: What it asks of the variant, or None.
         aux: See `wire.Call`.
         head: Msgpack of a `wire.CallHead`, or empty.
         answered: Becomes the reply, or the error that is answered instead.
-        body: The caller's bytes.
-        size_bytes: Of its body, which may still have to be read.
+        choice: What it asks of the variant, or None.
         priority: From 0 to 9.
-        hops: How often it was forwarded before it came here.
         idempotent: Whether it may run twice, as its caller or its function says.
         escalate_at: A reply of less confidence (`wire.Reply`) is doubtful; 0: none is.
         request_id: For logs.
         traceparent: Of its caller's trace (W3C), or empty.
+        hops: How often it was forwarded before it came here.
+        body: The caller's bytes.
+        size_bytes: Of its body, which may still have to be read.
         flights: Under way; one but for hedges and escalations.
         send: Of the flight that was sent last, or whose reply is the answer; None: it never was
             sent.
         fallback: A reply and where it is from, for when none of `flights` brings a better one.
+        lost: Whether a flight of it was lost, and it waited for a replacement already.
         waited_s: Time that it waited for a replica to start.
         alarm_s: When to look after it the next time: at the latest, to give it up.
         tick: Of that alarm, as `alarms` counts; 0: it is not watched.
@@ -69,44 +70,51 @@ class PendingCall(msgspec.Struct, eq=False, kw_only=True):
     head: bytes
     answered: asyncio.Future[Reply]
     choice: Choice | None = None
-    body: bytes = b""
-    size_bytes: int = 0
     priority: int = USUAL_PRIORITY
-    hops: int = 0
     idempotent: bool = False
     escalate_at: int = 0
     request_id: str = ""
     traceparent: str = ""
+    hops: int = 0
+    body: bytes = b""
+    size_bytes: int = 0
     flights: list["Flight"] = []
     send: Send | None = None
     fallback: tuple[Send, Reply] | None = None
+    lost: bool = False
     waited_s: float = 0.0
     miss: str = "refused"
     alarm_s: float = 0.0
     tick: int = 0
 
-    def frame(self, call_id: int, now_s: float) -> bytes:
+    def frame(self, call_id: int, now_s: float, way_back_s: float) -> bytes:
         """Returns the frame that sends it to a replica, with the budget that is left.
+
+        Args:
+            call_id: On the connection.
+            now_s: Monotonic; the budget counts from then.
+            way_back_s: What its answer needs from there, which is no time to run in.
 
         Raises:
             ProtocolError: It does not fit a frame.
         """
-        if self.deadline_s is None:
-            budget_us = NO_BUDGET
-        else:
-            budget_us = max(0, int((self.deadline_s - now_s) * 1e6))
-        return encode_call(
-            Call(
-                call_id,
-                self.content,
-                self.accept,
-                self.aux,
-                budget_us,
-                self.head,
-                self.body,
-                int(now_s * 1e6),
-            )
+        return call_frame(
+            call_id,
+            self.content,
+            self.accept,
+            self.aux,
+            self.budget_us(now_s + way_back_s),
+            self.head,
+            self.body,
+            int(now_s * 1e6),
         )
+
+    def budget_us(self, at_s: float) -> int:
+        """Returns what is left of its budget at an instant, as frames carry it."""
+        if self.deadline_s is None:
+            return NO_BUDGET
+        left_us = int((self.deadline_s - at_s) * 1e6)
+        return left_us if left_us > 0 else 0
 
     def fail(self, error: EdgefnError) -> None:
         """Answers it with an error, unless it is answered already."""

@@ -5,53 +5,27 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
 from edgefn.gateway.call import PendingCall
 from edgefn.routing.decisions import Send
 
 KEPT: Final = 512
 KEPT_MISSES: Final = 256
 
-
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """One call that is over.
-
-    Attributes:
-        ended_s: When, on the monotonic clock.
-        function: That was called.
-        request_id: Of the call.
-        traceparent: Of its caller's trace, or empty.
-        priority: Of the call.
-        budget_s: That it had; None: no deadline.
-        send: Of the flight that was answered, or was sent last; None: it was sent nowhere.
-        status: HTTP status of the answer.
-        code: Of its error, or empty.
-        sla: `met`, `degraded`, `missed`, or empty.
-        cause: Of the miss, or empty.
-        elapsed_s: From its head to its end.
-    """
-
-    ended_s: float
-    function: str
-    request_id: str
-    traceparent: str
-    priority: int
-    budget_s: float | None
-    send: Send | None
-    status: int
-    code: str
-    sla: str
-    cause: str
-    elapsed_s: float
+# Of one call that is over: when, its function, request id, traceparent, priority, deadline, when it
+# was read, hops, the `Send` that was answered or was the last (None: it was sent nowhere), status,
+# error code, `met|degraded|missed` or empty, cause of the miss. A plain tuple, since each call pays
+# for it and hardly one is ever looked at.
+_Record = tuple[
+    float, str, str, str, int, float | None, float, int, Send | None, int, str, str, str
+]
 
 
 class DecisionLog:
     """The last calls, and the last ones that were not answered in time."""
 
     def __init__(self) -> None:
-        self._all: deque[Outcome] = deque(maxlen=KEPT)
-        self._missed: deque[Outcome] = deque(maxlen=KEPT_MISSES)
+        self._all: deque[_Record] = deque(maxlen=KEPT)
+        self._missed: deque[_Record] = deque(maxlen=KEPT_MISSES)
 
     def note(self, call: PendingCall, now_s: float, status: int, sla: str, code: str = "") -> None:
         """Keeps a call that is over.
@@ -64,23 +38,14 @@ class DecisionLog:
             code: Of its error, or empty.
         """
         missed = sla == "missed"
-        outcome = Outcome(
-            now_s,
-            call.function,
-            call.request_id,
-            call.traceparent,
-            call.priority,
-            None if call.deadline_s is None else call.deadline_s - call.read_s,
-            call.send,
-            status,
-            code,
-            sla,
+        record = (
+            now_s, call.function, call.request_id, call.traceparent, call.priority,
+            call.deadline_s, call.read_s, call.hops, call.send, status, code, sla,
             call.miss if missed else "",
-            now_s - call.read_s,
-        )
-        self._all.append(outcome)
+        )  # fmt: skip
+        self._all.append(record)
         if missed:
-            self._missed.append(outcome)
+            self._missed.append(record)
 
     def told(self, function: str, limit: int, *, missed: bool) -> list[dict[str, Any]]:
         """Returns calls as the admin API spells them, the last one first.
@@ -92,26 +57,31 @@ class DecisionLog:
         """
         age_s = time.monotonic() - time.time()
         kept = self._missed if missed else self._all
-        found = (one for one in reversed(kept) if function in ("", one.function))
+        found = (one for one in reversed(kept) if function in ("", one[1]))
         return [_spelled(one, age_s) for one, _ in zip(found, range(limit), strict=False)]
 
 
-def _spelled(one: Outcome, age_s: float) -> dict[str, Any]:
+def _spelled(record: _Record, age_s: float) -> dict[str, Any]:
+    (
+        ended_s, function, request_id, traceparent, priority, deadline_s, read_s, hops, send,
+        status, code, sla, cause,
+    ) = record  # fmt: skip
     told = {
-        "at": round(one.ended_s - age_s, 3),
-        "function": one.function,
-        "request_id": one.request_id,
-        "traceparent": one.traceparent,
-        "priority": one.priority,
-        "budget_ms": None if one.budget_s is None else _ms(one.budget_s),
-        "elapsed_ms": _ms(one.elapsed_s),
-        "status": one.status,
-        "code": one.code,
-        "sla": one.sla,
-        "cause": one.cause,
+        "at": round(ended_s - age_s, 3),
+        "function": function,
+        "request_id": request_id,
+        "traceparent": traceparent,
+        "priority": priority,
+        "hops": hops,
+        "budget_ms": None if deadline_s is None else _ms(deadline_s - read_s),
+        "elapsed_ms": _ms(ended_s - read_s),
+        "status": status,
+        "code": code,
+        "sla": sla,
+        "cause": cause,
     }
-    if one.send is not None:
-        told["sent"] = dict(_legs(one.send))
+    if send is not None:
+        told["sent"] = dict(_legs(send))
     return told
 
 

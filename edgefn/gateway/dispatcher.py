@@ -48,6 +48,7 @@ class Dispatcher:
         functions: By name, as of the last routes.
         carriers: By endpoint that takes calls.
         places: By name.
+        silent: Of carriers over which nothing was answered since then: calls that were overdue.
         routed: Whether there were routes yet.
         version: Of the last routes.
     """
@@ -58,7 +59,7 @@ class Dispatcher:
         self._routes = Routes(0, ())
         self._peers: dict[str, tuple[PeerEndpoint, ...]] = {}
         self._listed: set[str] = set()
-        self._silent: dict[Carrier, int] = {}
+        self.silent: dict[Carrier, int] = {}
         self.alarms = Alarms(self._ring)
         self.flights = Flights(self._router, self.alarms, self)
         self._replicas = ReplicaLinks(self, self.flights)
@@ -147,12 +148,18 @@ class Dispatcher:
         call.size_bytes = len(call.body)
         decision = self._router.decide(now_s, call, random.random)
         function = self.functions.get(call.function)
-        if function is not None and decision.variant:
-            budget_s = inf if call.deadline_s is None else call.deadline_s - now_s
-            own_s = decision.work_s
-            if type(decision) is Send:
+        if type(decision) is Send:
+            self.flights.start(now_s, call, decision)
+            if function is not None:
+                function.count_sent(decision)
                 own_s = decision.service_s + decision.network_s
-            function.want(decision.variant, now_s, decision.work_s, budget_s - own_s)
+                slack_s = decision.deadline_s - now_s - own_s
+                function.want(decision.variant, now_s, decision.work_s, slack_s)
+            return
+        if function is not None and decision.variant:
+            deadline_s = inf if call.deadline_s is None else call.deadline_s
+            slack_s = deadline_s - now_s - decision.work_s
+            function.want(decision.variant, now_s, decision.work_s, slack_s)
         self._carry_out(now_s, call, decision)
 
     def check(self, call: PendingCall) -> None:
@@ -207,7 +214,7 @@ class Dispatcher:
         """Sends nothing more to a replica."""
         if self.carriers.get(link.route.replica) is link:
             self._disconnect((link.route.replica,))
-        self._silent.pop(link, None)
+        self.silent.pop(link, None)
         if not link.retired:
             self.suspect(link, why)
 
@@ -218,16 +225,11 @@ class Dispatcher:
 
     # What flights tell (`flights.FlightOwner`).
 
-    def sent(self, call: PendingCall, send: Send) -> None:
+    def sent_again(self, call: PendingCall, send: Send) -> None:
         """Counts a sending."""
         function = self.functions.get(call.function)
         if function is not None:
             function.count_sent(send)
-
-    def heard(self, carrier: Carrier) -> None:
-        """Notes that something answered."""
-        if self._silent:
-            self._silent.pop(carrier, None)
 
     def overdue(self, flight: Flight) -> None:
         """Notes why a call is late, and has the box look at a replica that says nothing."""
@@ -236,7 +238,7 @@ class Dispatcher:
             flight.call.miss = "network"
             return
         flight.call.miss = "compute" if link.oldest() is flight else "queue"
-        silent = self._silent[link] = self._silent.get(link, 0) + 1
+        silent = self.silent[link] = self.silent.get(link, 0) + 1
         if silent == _SILENT_CALLS:
             self.suspect(link, f"the last {silent} calls were not answered in time")
 
@@ -263,6 +265,7 @@ class Dispatcher:
     def _carry_out(self, now_s: float, call: PendingCall, decision: Decision) -> None:
         if isinstance(decision, Send):
             self.flights.start(now_s, call, decision)
+            self.sent_again(call, decision)
         elif isinstance(decision, Wait):
             function = self.functions[call.function]
             function.wait(call, decision.variant)

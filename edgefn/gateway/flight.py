@@ -10,7 +10,7 @@ from edgefn.routing.decisions import Send
 from edgefn_runtime.wire import Reply
 
 
-class Flight(msgspec.Struct, eq=False, kw_only=True):
+class Flight(msgspec.Struct, eq=False):
     """One sending of a call.
 
     Attributes:

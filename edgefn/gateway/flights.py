@@ -7,7 +7,7 @@ flight is abandoned. Which endpoint is asked, and whether at all, is the router'
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Final, Protocol
 
 from edgefn.errors import EdgefnError, ProtocolError
@@ -29,11 +29,12 @@ class FlightOwner(Protocol):
     def carriers(self) -> Mapping[str, Carrier]:
         """By endpoint."""
 
-    def sent(self, call: PendingCall, send: Send) -> None:
-        """A call is on its way, once more."""
+    @property
+    def silent(self) -> MutableMapping[Carrier, int]:
+        """Of carriers over which nothing was answered since then: calls that were overdue."""
 
-    def heard(self, carrier: Carrier) -> None:
-        """Something answered over it."""
+    def sent_again(self, call: PendingCall, send: Send) -> None:
+        """A call is on its way once more."""
 
     def overdue(self, flight: Flight) -> None:
         """It was not answered in time; its carrier still has it."""
@@ -63,7 +64,7 @@ class Flights:
             ProtocolError: It does not fit a frame.
         """
         carrier = self._owner.carriers[send.endpoint]
-        flight = Flight(call=call, send=send, carrier=carrier)
+        flight = Flight(call, send, carrier)
         try:
             carrier.send(flight, now_s)
         except ProtocolError:
@@ -71,8 +72,10 @@ class Flights:
             raise
         call.flights.append(flight)
         call.send = send
-        self._set_alarm(call, send.hedge_at_s - TICK_S)  # rather early than late
-        self._owner.sent(call, send)
+        if send.hedge_at_s < call.give_up_s or call.tick:
+            self._set_alarm(call, send.hedge_at_s - TICK_S)  # rather early than late
+        else:
+            call.alarm_s = call.give_up_s
 
     def ring(self, now_s: float, call: PendingCall) -> None:
         """Does what was to be done at an alarm before the call is given up."""
@@ -116,7 +119,8 @@ class Flights:
                 flight.abandoned,
             ),
         )
-        self._owner.heard(flight.carrier)
+        if self._owner.silent:
+            self._owner.silent.pop(flight.carrier, None)
         if flight.abandoned:
             return
         call = flight.call
@@ -188,6 +192,7 @@ class Flights:
             self.start(send.sent_s, call, send)
         except ProtocolError:
             return False
+        self._owner.sent_again(call, send)
         return True
 
     def _set_alarm(self, call: PendingCall, at_s: float) -> None:

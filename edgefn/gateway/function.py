@@ -107,12 +107,16 @@ class Function:
         variants[variant] = variants.get(variant, 0) + 1
         self._changed = True
 
-    def count_result(self, elapsed_s: float, reply: Reply, *, degraded: bool = False) -> None:
+    def count_result(
+        self, elapsed_s: float, reply: Reply, variant: str, *, degraded: bool = False
+    ) -> None:
         """Counts a result: how long its caller waited for it, and where that time went."""
         report = self._report
-        report.degraded += degraded
-        outcomes = report.outcomes
+        if degraded:
+            report.degraded += 1
+        outcomes, variants = report.outcomes, report.variants
         outcomes[200] = outcomes.get(200, 0) + 1
+        variants[variant] = variants.get(variant, 0) + 1
         report.latency_buckets[bisect_left(LATENCY_EDGES_S, elapsed_s)] += 1
         report.latency_sum_s += elapsed_s
         report.queue_sum_s += reply.queue_us * 1e-6

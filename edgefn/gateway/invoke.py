@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from edgefn.gateway.answer import Answer
-from edgefn.gateway.calling import Encoding, answer_call
+from edgefn.gateway.asked import Encoding
+from edgefn.gateway.calling import answer_call
 from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, answer_content, content_of
 from edgefn.gateway.state import Gateway
 from edgefn_runtime.manifest import FunctionSchema

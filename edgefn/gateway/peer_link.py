@@ -23,12 +23,11 @@ from edgefn.gateway.peer_wire import (
 )
 from edgefn.gateway.prober import Prober
 from edgefn_runtime.wire import (
-    NO_BUDGET,
     Call,
     Cancel,
     Outcome,
     Reply,
-    encode_call,
+    call_frame,
     encode_cancel,
 )
 
@@ -178,9 +177,6 @@ class PeerLink:
 
     def _frame(self, flight: Flight, now_s: float) -> bytes:
         call = flight.call
-        budget_us = NO_BUDGET
-        if call.deadline_s is not None:
-            budget_us = max(0, int((call.deadline_s - now_s) * 1e6))
         head = PeerHead(
             function=call.function,
             variant=flight.send.variant,
@@ -192,16 +188,16 @@ class PeerLink:
             traceparent=call.traceparent,
             head=call.head,
         )
-        return encode_call(
-            Call(
-                flight.id,
-                call.content,
-                call.accept,
-                call.aux,
-                budget_us,
-                _HEAD.encode(head),
-                call.body,
-            )
+        return call_frame(
+            flight.id,
+            call.content,
+            call.accept,
+            call.aux,
+            # The peer counts from when it gets the call, and its answer has to come back: what
+            # both ways take, as far as it is known, is no time to run in.
+            call.budget_us(now_s + flight.send.network_s),
+            _HEAD.encode(head),
+            call.body,
         )
 
 

@@ -79,7 +79,8 @@ class ReplicaLink:
         assert self._protocol is not None
         # Ids repeat after four thousand million calls; no call is unanswered for as long.
         flight_id = flight.id = self._last_id = (self._last_id + 1) & 0xFFFFFFFF
-        self._protocol.send(flight_id, flight.call.frame(flight_id, now_s))
+        way_back_s = 0.5 * flight.send.network_s
+        self._protocol.send(flight_id, flight.call.frame(flight_id, now_s, way_back_s))
         self.flights[flight_id] = flight
 
     def forget(self, flight: Flight) -> None:

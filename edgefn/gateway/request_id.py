@@ -15,8 +15,11 @@ def make_request_id() -> str:
     return f"{_PREFIX}-{next(_NUMBERS):x}"
 
 
+def fit_request_id(told: str | None) -> str:
+    """Returns the caller's id, or nothing if it brought none that is fit to be echoed."""
+    return told if told is not None and _PLAIN.fullmatch(told) else ""
+
+
 def choose_request_id(told: str | None) -> str:
     """Returns the caller's id, or a new one if it brought none that is fit to be echoed."""
-    if told is not None and _PLAIN.fullmatch(told):
-        return told
-    return make_request_id()
+    return fit_request_id(told) or make_request_id()

@@ -13,7 +13,8 @@ from aiohttp import web
 from edgefn import __version__
 from edgefn.errors import InvalidInput
 from edgefn.gateway.answer import Answer, json_answer
-from edgefn.gateway.calling import Encoding, answer_call
+from edgefn.gateway.asked import Encoding
+from edgefn.gateway.calling import answer_call
 from edgefn.gateway.errors import NotFound, UnsupportedMediaType
 from edgefn.gateway.function import Function
 from edgefn.gateway.headers import CONTENT_LENGTH, CONTENT_TYPE, V2_HEADER_LENGTH, media_type

@@ -59,14 +59,18 @@ class Send:
         size_bytes: What goes over the network.
         network_s: Predicted legs: the network, there and back,
         cold_s: a replica's start,
-        wait_s: the queue,
+        wait_s: the queue, as far as the call has to wait for it,
         service_s: and the run itself.
-        sd_s: Standard deviation of their sum.
+        queued_s: All that was queued there, whether the call overtakes it or not.
+        sd_s: Standard deviation of the sum of the legs.
         bound_s: What it exceeds only as often as the calibration wants.
         chance: Probability that it is answered in time.
         work_s: What it adds to its server's queue.
         hedge_at_s: When to ask `Router.hedge`, if there is no answer by then; infinite: never.
         degraded: Whether the variant is below the floor of accuracy.
+        priority: Of the call.
+        wake: Variant of which a replica should be started here as well, for those who call next;
+            or empty.
     """
 
     __slots__ = (
@@ -80,13 +84,16 @@ class Send:
         "ledger",
         "network_s",
         "place",
+        "priority",
         "purpose",
+        "queued_s",
         "sd_s",
         "sent_s",
         "service_s",
         "size_bytes",
         "variant",
         "wait_s",
+        "wake",
         "work_s",
     )
 
@@ -101,12 +108,15 @@ class Send:
     cold_s: float
     wait_s: float
     service_s: float
+    queued_s: float
     sd_s: float
     bound_s: float
     chance: float
     work_s: float
     hedge_at_s: float
     degraded: bool
+    priority: int
+    wake: str
     ledger: object  # the router's own
 
     @property

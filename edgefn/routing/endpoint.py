@@ -10,6 +10,7 @@ from edgefn.routing.network import Path
 from edgefn.routing.price import Pool
 from edgefn.routing.server import Server
 from edgefn.routing.service import Service
+from edgefn.routing.table import USUAL_PRIORITY
 
 UNKNOWN_WORK_S: Final = 0.001  # of a call whose service time nobody measured yet: it must count
 WAIT_NOISE: Final = 0.25  # standard deviation of a wait, relative to it
@@ -104,15 +105,19 @@ class Endpoint:
         self.used_s = now_s
         self.gone = False
 
-    def wait_s(self, now_s: float) -> float:
-        """Returns how long a call sent there now would wait.
+    def queued_s(self, now_s: float) -> float:
+        """Returns how long it will take there to do all that is to be done.
 
         Elsewhere it is the network that is blamed for what is late.
         """
-        wait_s = self.server.free_s - now_s
-        if wait_s >= 0.0:
-            return wait_s
+        queued_s = self.server.free_s - now_s
+        if queued_s >= 0.0:
+            return queued_s
         return self.server.late_s(now_s) if self.here else 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """Returns how long a call sent there now would wait."""
+        return self.queued_s(now_s) * self.calibration.wait_share
 
     def prepare(
         self, now_s: float, deadline_s: float, size_bytes: int, purpose: Purpose = "first"
@@ -129,13 +134,14 @@ class Endpoint:
         send.size_bytes = size = int(size_bytes * self.bytes_factor)
         send.network_s = network_s = path.base_s + path.each_s * size
         send.cold_s = cold_s = self.ahead_s
-        send.wait_s = wait_s = self.wait_s(now_s)
+        calibration = self.calibration
+        send.queued_s = queued_s = self.queued_s(now_s)
+        send.wait_s = wait_s = queued_s * calibration.wait_share
         batch, slowness = server.batch, server.slowness
         send.service_s = run_s = (service.fixed_s + service.each_s * batch) * slowness
         noise_s, unsure_s = service.cv * run_s, WAIT_NOISE * wait_s
         sd_s = (path.variance + unsure_s * unsure_s + noise_s * noise_s) ** 0.5
         mean_s = network_s + cold_s + wait_s + run_s
-        calibration = self.calibration
         send.sd_s = sd_s
         send.bound_s = mean_s + calibration.z * sd_s
         send.chance = (
@@ -147,6 +153,8 @@ class Endpoint:
         send.work_s = work_s if work_s > 0.0 else UNKNOWN_WORK_S
         send.hedge_at_s = inf
         send.degraded = False
+        send.priority = USUAL_PRIORITY
+        send.wake = ""
         send.ledger = None
         return send
 

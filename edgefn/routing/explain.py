@@ -3,20 +3,18 @@
 from dataclasses import dataclass
 from math import inf
 
-from edgefn.routing.cold_start import best_start, start_chance, start_score
+from edgefn.routing import refusals
+from edgefn.routing.admission import Admission, valid_priority
+from edgefn.routing.calibration import chance_of
+from edgefn.routing.cold_start import start_chance, start_score
 from edgefn.routing.decisions import Demand, Send
 from edgefn.routing.endpoint import Endpoint
 from edgefn.routing.explanation import Candidate, Explanation
 from edgefn.routing.function import Function
+from edgefn.routing.judging import last_resort, refusal, weigh
 from edgefn.routing.plan import ColdStart, Plan
 from edgefn.routing.table import HERE, DeployedVariant
-from edgefn.routing.weighing import (
-    FRESH_HANDICAP,
-    HOPELESS,
-    WAIT_TOLL,
-    best_in_time,
-    best_without_deadline,
-)
+from edgefn.routing.weighing import FRESH_HANDICAP, HOPELESS, WAIT_TOLL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +23,35 @@ class _Question:
 
     now_s: float
     deadline_s: float
-    size_bytes: int
+    call: Demand
     function: Function
+    refused_share: float
+    least_sds: float
 
     @property
     def budget_s(self) -> float:
         return self.deadline_s - self.now_s
 
 
-def explain(now_s: float, call: Demand, function: Function) -> Explanation:
-    """Returns what would be decided about a call now; whether it is admitted at all is left out."""
+def explain(now_s: float, call: Demand, function: Function, admission: Admission) -> Explanation:
+    """Returns what would be decided about a call now."""
+    priority = valid_priority(call.priority)
     question = _Question(
         now_s=now_s,
         deadline_s=inf if call.deadline_s is None else call.deadline_s,
-        size_bytes=call.size_bytes,
+        call=call,
         function=function,
+        refused_share=admission.refused_share(priority),
+        least_sds=admission.least_sds(priority),
     )
     plan = function.plan_for(call.choice, local=call.hops > 0)
     for path in plan.paths:
         path.look(now_s)
-    winner = _winner(question, plan)
+    winner, decision = _decided(question, plan)
     candidates = [_endpoint(question, one, winner) for one in plan.warm]
     candidates += [_start(question, one, winner) for one in plan.cold]
+    candidates += [_endpoint(question, one, winner, "below the floor") for one in plan.below]
     candidates.sort(key=lambda one: (bool(one.lost_because), -one.score))
-    candidates += [_endpoint(question, one, None, "below the floor") for one in plan.below]
     named = {one.variant for one in candidates}
     candidates += [
         _absent(question, one) for one in function.deployment.variants if one.name not in named
@@ -57,43 +60,47 @@ def explain(now_s: float, call: Demand, function: Function) -> Explanation:
         function=call.function,
         objective=function.deployment.objective,
         budget_ms=None if call.deadline_s is None else _ms(question.budget_s),
-        decision=_decision(question, plan, winner),
+        decision=decision,
         candidates=tuple(candidates),
     )
 
 
-def _winner(question: _Question, plan: Plan) -> Endpoint | ColdStart | None:
-    budget_s, patience_s = question.budget_s, question.function.patience_s
-    best: Endpoint | None
-    if budget_s == inf:
-        best, score = best_without_deadline(
-            plan.warm, question.now_s, question.size_bytes, patience_s
-        )
-    else:
-        best, score, _ = best_in_time(plan.warm, question.now_s, budget_s, question.size_bytes)
-    start, start_worth = best_start(plan, budget_s, patience_s)
-    return start if start is not None and start_worth > score else best
-
-
-def _decision(question: _Question, plan: Plan, winner: Endpoint | ColdStart | None) -> str:
-    if plan.error is not None:
-        return f"refused: {plan.error.message}"
+def _decided(question: _Question, plan: Plan) -> tuple[Endpoint | ColdStart | None, str]:
+    """Returns what is chosen, by the router's own steps, and a sentence of what happens."""
+    now_s, deadline_s, call = question.now_s, question.deadline_s, question.call
     if question.budget_s <= 0.0:
-        return "refused: the deadline has passed"
-    if isinstance(winner, Endpoint):
-        where = f"at {winner.path.place.name}" if not winner.here else "here"
-        return f"sent to {winner.variant} {where}"
-    if winner is not None:
-        return f"waits for a replica of {winner.variant.name} to start here"
-    if plan.below:
-        return "sent to a variant below the floor, or refused: none above it has a chance in time"
-    return f"refused: none has a chance of {HOPELESS:.0%} to answer in time"
+        return None, f"refused: {refusals.too_late(question.budget_s).error.message}"
+    if plan.error is not None:
+        return None, f"refused: {plan.error.message}"
+    if question.refused_share == 1.0:
+        return None, f"refused: {refusals.shed(call.function, call.priority).message}"
+    best, nearest = weigh(
+        now_s, deadline_s, call.size_bytes, question.function, plan, question.least_sds
+    )
+    if isinstance(best, ColdStart):
+        said = f"waits for a replica of {best.variant.name} to start here"
+    elif best is not None:
+        said = f"sent to {best.variant} {_where(best)}"
+    else:
+        best = last_resort(now_s, deadline_s, call.size_bytes, plan, nearest)
+        if best is None:
+            refuse, _ = refusal(now_s, call, deadline_s, plan, nearest)
+            return None, f"refused: {refuse.error.message}"
+        why = "below the floor" if best in plan.below else "to learn whether it has no chance there"
+        said = f"sent to {best.variant} {_where(best)}, {why}"
+    if question.refused_share:
+        said += f"; {question.refused_share:.0%} of the calls of its priority are refused instead"
+    return best, said
+
+
+def _where(endpoint: Endpoint) -> str:
+    return "here" if endpoint.here else f"at {endpoint.path.place.name}"
 
 
 def _endpoint(
     question: _Question, one: Endpoint, winner: Endpoint | ColdStart | None, why: str = ""
 ) -> Candidate:
-    send = one.prepare(question.now_s, question.deadline_s, question.size_bytes)
+    send = one.prepare(question.now_s, question.deadline_s, question.call.size_bytes)
     score = _score(question, one, send)
     return Candidate(
         endpoint=one.name,
@@ -110,7 +117,7 @@ def _endpoint(
         accuracy=one.accuracy,
         cost=round(one.toll, 4),
         score=round(score, 4),
-        lost_because="" if one is winner else why or _why(one, send),
+        lost_because="" if one is winner else why or _why(question, one, send),
     )
 
 
@@ -125,7 +132,7 @@ def _score(question: _Question, one: Endpoint, send: Send) -> float:
     return score
 
 
-def _why(one: Endpoint, send: Send) -> str:
+def _why(question: _Question, one: Endpoint, send: Send) -> str:
     if one.path.down:
         return "its place does not answer"
     if one.health.until_s:
@@ -134,6 +141,9 @@ def _why(one: Endpoint, send: Send) -> str:
         return f"it holds {one.outstanding} calls, as many as it may"
     if send.chance < HOPELESS:
         return "no chance to answer in time"
+    least = chance_of(question.least_sds, 1.0)
+    if send.wait_s > 0.0 and send.chance < least:
+        return f"a chance below {least:.0%}, which is asked for while so many calls are lost"
     return "a lower score"
 
 

@@ -13,6 +13,7 @@ from edgefn.routing.table import Deployment, Place
 from edgefn.routing.weights import (
     AWAY_HANDICAP,
     COLD_HANDICAP,
+    PATIENT_TIER_HANDICAP,
     PEER_HANDICAP,
     SECOND_CHOICE_HANDICAP,
     TIER_HANDICAP,
@@ -91,7 +92,7 @@ class Function:
         """Works out anew what each endpoint is worth."""
         deployment = self.deployment
         worth = worths(deployment.objective, deployment.variants)
-        homes = _homes(self._endpoints)
+        homes, tier = _homes(self._endpoints), self.home.tier
         for one in self._endpoints:
             toll = worth[one.variant].cost + self._handicap(one)
             if homes.get((one.variant, one.path.place.name), one.server.name) != one.server.name:
@@ -99,11 +100,11 @@ class Function:
             one.worth = worth[one.variant].worth
             one.toll = toll
             one.top = one.worth - toll
-            one.second_choice = self._second_choice(one.variant)
+            one.second_choice = self._second_choice(one.variant, one.path.place.tier)
         for name, start in self._cold.items():
             start.worth = worth[name].worth
-            start.toll = worth[name].cost + COLD_HANDICAP + self._rank(self.home.tier)
-            start.second_choice = self._second_choice(name)
+            start.toll = worth[name].cost + COLD_HANDICAP + TIER_HANDICAP * self._rank(tier)
+            start.second_choice = self._second_choice(name, tier)
         self._plans.clear()
         self.plan = self.plan_for(ANY, local=False)
 
@@ -117,24 +118,31 @@ class Function:
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             plan = make_plan(self.deployment, self._endpoints, cold, key[0], local=local)
+            if not self._rank(self.home.tier) and not any(one.here for one in plan.warm):
+                plan.wake = max(plan.cold, key=_merit).variant.name if plan.cold else ""
             self._plans[key] = plan
         return plan
 
     def _handicap(self, one: Endpoint) -> float:
         place = one.path.place
-        handicap = self._rank(place.tier)
+        handicap = TIER_HANDICAP * self._rank(place.tier)
         if not one.here and place.tier == self.home.tier:
             handicap += PEER_HANDICAP
         if not one.replicas:
             handicap += COLD_HANDICAP
         return handicap
 
-    def _rank(self, tier: str) -> float:
+    def _rank(self, tier: str) -> int:
         tiers = self.deployment.tiers
-        return TIER_HANDICAP * (tiers.index(tier) if tier in tiers else len(tiers))
+        return tiers.index(tier) if tier in tiers else len(tiers)
 
-    def _second_choice(self, variant: str) -> float:
-        return 0.0 if variant == self.deployment.default else SECOND_CHOICE_HANDICAP
+    def _second_choice(self, variant: str, tier: str) -> float:
+        handicap = PATIENT_TIER_HANDICAP * self._rank(tier)
+        return handicap + (variant != self.deployment.default) * SECOND_CHOICE_HANDICAP
+
+
+def _merit(start: ColdStart) -> float:
+    return start.worth - start.toll - start.second_choice
 
 
 def _homes(endpoints: list[Endpoint]) -> dict[tuple[str, str], str]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from math import inf
+from typing import Final
 
 from edgefn.routing.admission import Admission
 from edgefn.routing.endpoint import Endpoint
 from edgefn.routing.events import Abandoned, Answered, Failed
 from edgefn.routing.server import FRESH_SAMPLES
+
+QUEUED_S: Final = 0.001  # less than that says nothing of who overtakes whom
 
 
 def answered(
@@ -41,11 +44,11 @@ def answered(
     one.used_s = now_s
     one.health.answered()
     if not late:
-        one.calibration.learn(now_s, total_s > send.bound_s or not batch)
-        if batch:
-            admission.answered(queue_s, send.deadline_s - send.sent_s)
-        else:
-            admission.dropped()
+        calibration = one.calibration
+        calibration.learn(now_s, total_s > send.bound_s or not batch)
+        if send.queued_s > QUEUED_S:
+            calibration.waited(queue_s, send.queued_s)
+        admission.answered(send, queue_s, in_time=batch > 0 and now_s <= send.deadline_s)
 
 
 def abandoned(now_s: float, event: Abandoned, admission: Admission) -> None:
@@ -60,7 +63,7 @@ def abandoned(now_s: float, event: Abandoned, admission: Admission) -> None:
         return
     one.server.given_up(now_s, send, now_s - send.sent_s if event.overdue else 0.0)
     if event.overdue:
-        admission.dropped()
+        admission.answered(send, 0.0, in_time=False)
         one.calibration.learn(now_s, True)
         if not one.here:
             one.path.lost(send)

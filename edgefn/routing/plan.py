@@ -67,10 +67,12 @@ class Plan:
         below: Endpoints below the floor of accuracy, for functions that may be degraded.
         paths: Networks that lead to `warm` and `below`.
         near: Endpoints on this box of the variant that takes least, for the last moment.
+        wake: Variant to start here when a call leaves this box though it should not have to; or
+            empty.
         error: Why there is no candidate at all.
     """
 
-    __slots__ = ("below", "cold", "cold_top", "error", "near", "paths", "warm")
+    __slots__ = ("below", "cold", "cold_top", "error", "near", "paths", "wake", "warm")
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Plan:
         here = [one for one in self.warm if one.here and one.replicas]
         least = min(here, key=_work_s, default=None)
         self.near = tuple(one for one in here if least and one.variant == least.variant)
+        self.wake = ""
         self.error = error
 
 

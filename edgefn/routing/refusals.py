@@ -45,13 +45,15 @@ def shed(name: str, priority: int) -> EdgefnError:
 def unattainable(name: str, nearest: Send, budget_s: float) -> Refuse:
     """Returns the refusal of a call that would not be answered in time."""
     predicted_s = nearest.predicted_s
+    said = f"the replicas of {name!r} need about {predicted_s * 1000:.1f} ms"
+    if predicted_s < budget_s:
+        said += f", in {1.0 - nearest.chance:.0%} of cases more than the call can wait"
     detail = {"predicted_ms": round(predicted_s * 1000, 3), "budget_ms": round(budget_s * 1000, 3)}
     if predicted_s - nearest.wait_s < budget_s:  # it is the queue, and that will get shorter
         detail["retry_after_s"] = round(nearest.wait_s, 3)
     return Refuse(
         error=DeadlineUnattainable(
-            f"the replicas of {name!r} need about {predicted_s * 1000:.1f} ms; the call has "
-            f"{budget_s * 1000:.1f} ms left",
+            f"{said}; the call has {budget_s * 1000:.1f} ms left",
             **detail,
         ),
         variant=nearest.variant,

@@ -23,6 +23,7 @@ class Registry:
         servers: Of all that are connected, by name.
         paths: By place.
         pools: By place.
+        stale: Functions whose endpoints have changed, by name: to be gathered before they are used.
     """
 
     def __init__(self, max_outstanding: int) -> None:
@@ -33,6 +34,7 @@ class Registry:
         self.servers: dict[str, Server] = {}
         self.paths: dict[str, Path] = {}
         self.pools: dict[str, Pool] = {}
+        self.stale: dict[str, Function] = {}
 
     def replace(self, now_s: float, table: TableChanged) -> None:
         """Takes what is deployed now; what was learned stays, unless the revision is new."""
@@ -53,10 +55,10 @@ class Registry:
             if _may_serve(function.deployment, variant, one, places)
         }
         for name in [name for name in self.endpoints if name not in self._listed]:
-            self.endpoints.pop(name).gone = True
+            self._release(name)
         for name, endpoint in self.endpoints.items():
             self._settle(endpoint, *self._listed[name])
-        self._gather(*self.functions.values())
+        self.stale = dict(self.functions)
 
     def connect(self, now_s: float, name: str) -> None:
         """Takes a listed endpoint into use, unless it is already."""
@@ -67,17 +69,17 @@ class Registry:
         if server is None:
             parallel = max(1, listed.replicas)
             server = Server(listed.server or name, now_s, parallel, function.deployment.max_batch)
+            self.servers[server.name] = server
+        server.endpoints += 1
         endpoint = Endpoint(name, function.deployment.name, variant.name, server, now_s)
         self._settle(endpoint, function, variant, listed)
         self.endpoints[name] = endpoint
-        self._gather(function)
+        self._changed(function)
 
     def disconnect(self, name: str) -> None:
         """Uses an endpoint no more; what was under way there is of no account any more."""
-        endpoint = self.endpoints.pop(name, None)
-        if endpoint is not None:
-            endpoint.gone = True
-            self._gather(self.functions[endpoint.function])
+        if name in self.endpoints:
+            self._changed(self.functions[self._release(name).function])
 
     def reported(self, now_s: float, report: LoadReported) -> None:
         """Takes what a peer says of an endpoint."""
@@ -92,7 +94,7 @@ class Registry:
             endpoint.replicas = report.replicas
             function, variant, listed = self._listed[report.endpoint]
             _set_lead(endpoint, variant, listed)
-            self._gather(function)
+            self._changed(function)
 
     def _path(self, now_s: float, place: Place) -> Path:
         known = self.paths.get(place.name)
@@ -121,22 +123,37 @@ class Registry:
         _set_lead(endpoint, variant, listed)
         endpoint.settle()
 
-    def _gather(self, *functions: Function) -> None:
-        """Tells functions which endpoints they have, and places how much they can do."""
-        for function in functions:
-            connected = [
-                self.endpoints[one.name]
+    def gather(self) -> None:
+        """Tells functions which endpoints they have, and places how much they can do.
+
+        Many endpoints come and go together, and this is work for all of a function at a time.
+        """
+        endpoints = self.endpoints
+        for function in self.stale.values():
+            function.connect(
+                endpoints[one.name]
                 for variant in function.deployment.variants
                 for one in variant.endpoints
-                if one.name in self.endpoints
-            ]
-            function.connect(connected)
-        any_of = {one.server.name: one for one in self.endpoints.values()}
-        self.servers = {name: one.server for name, one in any_of.items()}
+                if one.name in endpoints
+            )
+        self.stale.clear()
         for pool in self.pools.values():
             pool.servers = 0
-        for one in any_of.values():
+        for one in {one.server.name: one for one in endpoints.values()}.values():
             one.pool.servers += one.server.parallel
+
+    def _changed(self, function: Function) -> None:
+        self.stale[function.deployment.name] = function
+
+    def _release(self, name: str) -> Endpoint:
+        """Forgets an endpoint, and its server with the last one."""
+        endpoint = self.endpoints.pop(name)
+        endpoint.gone = True
+        server = endpoint.server
+        server.endpoints -= 1
+        if not server.endpoints:
+            del self.servers[server.name]
+        return endpoint
 
 
 def _set_lead(endpoint: Endpoint, variant: DeployedVariant, listed: DeployedEndpoint) -> None:

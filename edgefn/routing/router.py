@@ -15,8 +15,7 @@ from typing import Final
 
 from edgefn.errors import EdgefnError
 from edgefn.routing import refusals
-from edgefn.routing.admission import PRIORITIES, Admission
-from edgefn.routing.cold_start import best_start
+from edgefn.routing.admission import Admission, valid_priority
 from edgefn.routing.decisions import Decision, Demand, Refuse, Rng, Send, Wait
 from edgefn.routing.endpoint import Endpoint
 from edgefn.routing.events import (
@@ -34,16 +33,15 @@ from edgefn.routing.events import (
 from edgefn.routing.explain import explain
 from edgefn.routing.explanation import Explanation
 from edgefn.routing.function import Function
+from edgefn.routing.judging import last_resort, refusal, weigh
 from edgefn.routing.learning import abandoned, answered, failed
 from edgefn.routing.plan import ColdStart, Plan
 from edgefn.routing.registry import Registry
 from edgefn.routing.second import SecondSends
-from edgefn.routing.weighing import best_in_time, best_without_deadline
 
 MAX_OUTSTANDING: Final = 256
 TICK_S: Final = 0.1
-TRIAL_MIN_S: Final = 0.05  # a quiet endpoint is tried against the prediction after
-TRIAL_MAX_S: Final = 1.0  # as long as a call is said to take, within these bounds
+MAX_TICKS: Final = 50  # that are made up for after a quiet time: then all is forgotten anyway
 
 
 class Router:
@@ -64,6 +62,8 @@ class Router:
 
     def decide(self, now_s: float, call: Demand, rng: Rng) -> Decision:
         """Returns what to do with a call. A `Send` is counted as work of its endpoint at once."""
+        if self._registry.stale:
+            self._registry.gather()
         if now_s >= self._tick_at_s:
             self._tick(now_s)
         function = self._functions.get(call.function)
@@ -71,11 +71,9 @@ class Router:
             return refusals.not_deployed(call.function)
         deadline_s = call.deadline_s
         if deadline_s is None:
-            deadline_s = budget_s = inf
-        else:
-            budget_s = deadline_s - now_s
-            if budget_s <= 0.0:
-                return refusals.too_late(budget_s)
+            deadline_s = inf
+        elif deadline_s <= now_s:
+            return refusals.too_late(deadline_s - now_s)
         choice, local = call.choice, call.hops > 0
         plan = function.plan
         if choice is not None or local:
@@ -83,25 +81,22 @@ class Router:
         if plan.error is not None:
             return Refuse(error=plan.error)
         admission = self._admission
-        priority = call.priority
-        if not 0 <= priority < PRIORITIES:
-            priority = 0 if priority < 0 else PRIORITIES - 1
+        priority = valid_priority(call.priority)
         admission.arrived(priority)
         if admission.refuses and not admission.admits(priority, rng):
             return self._shed(now_s, call, plan, priority)
-        size_bytes = call.size_bytes
-        if budget_s == inf:
-            best, score = best_without_deadline(plan.warm, now_s, size_bytes, function.patience_s)
-            nearest = None
-        else:
-            best, score, nearest = best_in_time(plan.warm, now_s, budget_s, size_bytes)
-        if score < plan.cold_top:
-            start, start_worth = best_start(plan, budget_s, function.patience_s)
-            if start is not None and start_worth > score:
-                return Wait(variant=start.variant.name, work_s=start.work_s)
+        sds = admission.least_sds(priority)
+        best, nearest = weigh(now_s, deadline_s, call.size_bytes, function, plan, sds)
+        if isinstance(best, ColdStart):
+            return Wait(variant=best.variant.name, work_s=best.work_s)
         if best is None:
-            return self._without_chance(now_s, call, function, plan, nearest)
-        return self._send(now_s, call, function, plan, best, deadline_s)
+            best = last_resort(now_s, deadline_s, call.size_bytes, plan, nearest)
+            if best is None:
+                refuse, crowded = refusal(now_s, call, deadline_s, plan, nearest)
+                if crowded:
+                    admission.refused(priority)
+                return refuse
+        return self._send(now_s, call, function, plan, best, deadline_s, priority)
 
     def hedge(self, now_s: float, call: Demand, first: Send, rng: Rng) -> Send | None:
         """Returns where a call that is not answered yet should go as well, if anywhere."""
@@ -124,7 +119,7 @@ class Router:
         function = self._function_of(call)
         if function is None:
             raise refusals.not_deployed(call.function).error
-        return explain(now_s, call, function)
+        return explain(now_s, call, function, self._admission)
 
     def observe(self, now_s: float, event: Event) -> None:
         """Takes note of what happened. Events of endpoints that are gone are ignored."""
@@ -155,6 +150,8 @@ class Router:
             self._functions = self._registry.functions
 
     def _function_of(self, call: Demand) -> Function | None:
+        if self._registry.stale:
+            self._registry.gather()
         return self._functions.get(call.function)
 
     def _send(
@@ -165,39 +162,19 @@ class Router:
         plan: Plan,
         best: Endpoint,
         deadline_s: float,
+        priority: int,
     ) -> Send:
         send = best.prepare(now_s, deadline_s, call.size_bytes)
         best.commit(now_s, send)
         self._second.calls += 1
-        if not best.here and plan.near and deadline_s < inf:
-            self._second.set_timer(now_s, call, function, plan, send)
-        return send
-
-    def _without_chance(
-        self, now_s: float, call: Demand, function: Function, plan: Plan, nearest: Endpoint | None
-    ) -> Decision:
-        """Decides on a call that no endpoint is expected to answer in time."""
-        deadline_s = inf if call.deadline_s is None else call.deadline_s
+        self._admission.sent(send, priority)
         if plan.below:
-            lower, _, _ = best_in_time(plan.below, now_s, deadline_s - now_s, call.size_bytes)
-            if lower is not None:
-                send = self._send(now_s, call, function, plan, lower, deadline_s)
-                send.degraded = True
-                return send
-        if nearest is not None and _may_try(now_s, nearest):
-            return self._send(now_s, call, function, plan, nearest, deadline_s)
-        self._admission.dropped()
-        if nearest is not None:
-            send = nearest.prepare(now_s, deadline_s, call.size_bytes)
-            return refusals.unattainable(call.function, send, deadline_s - now_s)
-        for path in plan.paths:
-            path.look(now_s)
-        if plan.warm:
-            return refusals.no_room(call.function, plan.warm, now_s)
-        if plan.cold:
-            start = min(plan.cold, key=_load_s)
-            return refusals.hopeless_start(call.function, start, deadline_s - now_s)
-        return refusals.no_room(call.function, plan.below, now_s)
+            send.degraded = best in plan.below
+        if not best.here:
+            send.wake = plan.wake
+            if plan.near and deadline_s < inf:
+                self._second.set_timer(now_s, call, function, plan, send)
+        return send
 
     def _shed(self, now_s: float, call: Demand, plan: Plan, priority: int) -> Refuse:
         error: EdgefnError = refusals.shed(call.function, priority)
@@ -208,6 +185,8 @@ class Router:
 
     def _eject(self, now_s: float, endpoint: Endpoint) -> None:
         """Leaves an endpoint alone that failed too often, but never most of a function's."""
+        if self._registry.stale:
+            self._registry.gather()
         alike = self._functions[endpoint.function].endpoints
         shunned = sum(1 for one in alike if one.health.until_s) + (not endpoint.health.until_s)
         if 2 * shunned <= len(alike):
@@ -222,7 +201,8 @@ class Router:
             pool.tick(passed_s)
         for server in self._registry.servers.values():
             server.fade(now_s, self._ticked_s)
-        self._admission.tick()
+        for _ in range(min(max(1, round(passed_s / TICK_S)), MAX_TICKS)):
+            self._admission.tick()
         for endpoint in tuple(self._ejected):
             if endpoint.gone or endpoint.health.until_s <= now_s:
                 endpoint.health.until_s = 0.0
@@ -230,16 +210,3 @@ class Router:
                 self._ejected.discard(endpoint)
         self._ticked_s = now_s
         self._tick_at_s = now_s + TICK_S
-
-
-def _may_try(now_s: float, endpoint: Endpoint) -> bool:
-    """Whether a call may go there against the prediction, to learn whether that is right."""
-    if endpoint.server.outstanding or endpoint.path.base_s > endpoint.path.fixed_s:
-        return False
-    run_s = endpoint.prepare(now_s, inf, 0).predicted_s
-    quiet_s = now_s - endpoint.used_s
-    return quiet_s >= min(max(run_s, TRIAL_MIN_S), TRIAL_MAX_S)
-
-
-def _load_s(start: ColdStart) -> float:
-    return start.load_s

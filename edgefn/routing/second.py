@@ -18,7 +18,8 @@ from edgefn.routing.weighing import best_in_time, best_without_deadline
 
 HEDGE_SHARE: Final = 0.1
 RETRY_SHARE: Final = 0.1
-HEDGE_SPARE_S: Final = 0.002  # before the last moment
+HEDGE_SPARE_S: Final = 0.002  # before the last moment, at least; a busy box stalls for longer
+HEDGE_SPARE: Final = 0.05  # of the budget
 BUSY: Final = 0.8  # above this utilisation of this box, nothing is hedged
 RETRY_CHANCE: Final = 0.5
 ESCALATION_CHANCE: Final = 0.8
@@ -48,7 +49,8 @@ class SecondSends:
         for one in plan.near:
             if one.server.free_s < first.server.free_s:
                 first = one
-        at_s = send.deadline_s - _bound_s(now_s, first) - HEDGE_SPARE_S
+        spare_s = max(HEDGE_SPARE_S, HEDGE_SPARE * (send.deadline_s - now_s))
+        at_s = send.deadline_s - _bound_s(now_s, first) - spare_s
         if at_s > now_s:
             send.hedge_at_s = at_s
 

@@ -34,6 +34,7 @@ class Server:
     Attributes:
         name: Unique.
         parallel: Calls that it runs at the same time.
+        endpoints: How many are connected whose calls queue there.
         free_s: When it is expected to have done all that it has.
         outstanding: Calls that were sent and are not answered.
         own_s: Their work.
@@ -48,6 +49,7 @@ class Server:
         "_sampled_s",
         "_usual",
         "batch",
+        "endpoints",
         "free_s",
         "name",
         "outstanding",
@@ -61,6 +63,7 @@ class Server:
     def __init__(self, name: str, now_s: float, parallel: int, max_batch: int) -> None:
         self.name = name
         self.parallel = parallel
+        self.endpoints = 0
         self.free_s = now_s
         self.outstanding = 0
         self.own_s = 0.0

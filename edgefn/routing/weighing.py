@@ -17,14 +17,18 @@ from edgefn.routing.endpoint import Endpoint
 from edgefn.routing.server import LATE_S
 
 HOPELESS: Final = 0.01  # below this probability of an answer in time, a call is not sent
-_HOPELESS_SDS: Final = -2.33
+HOPELESS_SDS: Final = -2.33
 _SQRT_HALF: Final = 0.7071067811865476
 WAIT_TOLL: Final = 3.0  # of waiting a second: others come who have less time
 FRESH_HANDICAP: Final = 0.05  # of more calls than a server is trusted with that has just started
 
 
 def best_in_time(
-    candidates: Sequence[Endpoint], now_s: float, budget_s: float, size_bytes: int
+    candidates: Sequence[Endpoint],
+    now_s: float,
+    budget_s: float,
+    size_bytes: int,
+    least_sds: float = HOPELESS_SDS,
 ) -> tuple[Endpoint | None, float, Endpoint | None]:
     """Returns the best endpoint for a call that has `budget_s` left.
 
@@ -33,6 +37,7 @@ def best_in_time(
         now_s: Now.
         budget_s: Finite.
         size_bytes: Of the call.
+        least_sds: By so many standard deviations its time must fit the budget where it has to wait.
 
     Returns:
         The endpoint and its score, if any has a chance; and the one that is nearest to one, if
@@ -54,6 +59,8 @@ def best_in_time(
                 wait_s = 0.0
         elif wait_s < 0.0:
             wait_s = -wait_s if server.outstanding and -wait_s > LATE_S else 0.0
+        calibration = one.calibration
+        wait_s *= calibration.wait_share
         if one.top - WAIT_TOLL * wait_s <= best_score:
             continue  # even if it is certain to be in time
         service = one.service
@@ -63,13 +70,13 @@ def best_in_time(
             path.base_s + path.each_s * size_bytes * one.bytes_factor + one.ahead_s + wait_s + run_s
         )
         noise_s = service.cv * run_s
-        scale = one.calibration.scale
+        scale = calibration.scale
         variance = (path.variance + 0.0625 * wait_s * wait_s + noise_s * noise_s) * scale * scale
         if slack_s > 0.0 and slack_s * slack_s > 16.0 * variance:
             score = one.worth - one.toll
         else:
             sds = slack_s / sqrt(variance)
-            if sds < _HOPELESS_SDS:
+            if sds < (least_sds if wait_s > 0.0 else HOPELESS_SDS):
                 if best is None and sds > nearest_sds:
                     nearest, nearest_sds = one, sds
                 continue

@@ -15,6 +15,7 @@ PEER_HANDICAP: Final = 0.01  # of another site of the same tier: what it has to 
 AWAY_HANDICAP: Final = (
     0.0005  # a server that is not home to the variant batches it with fewer calls
 )
+PATIENT_TIER_HANDICAP: Final = 1.0  # likewise, without a deadline: then the network is no matter
 COLD_HANDICAP: Final = 0.3
 SECOND_CHOICE_HANDICAP: Final = 0.02  # of variants other than the default, without a deadline
 POWER_W: Final = 5.0  # of a box at work, where no energy was measured

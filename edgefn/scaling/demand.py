@@ -5,6 +5,7 @@ answered here, else a function that is too small would look as if it were large 
 """
 
 import math
+from bisect import bisect_right
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ SLACK_BASE_S: Final = 0.001
 SLACK_RATIO: Final = 1.1
 MAX_SLACK_BIN: Final = 140  # ten minutes
 NO_DEADLINE_BIN: Final = 255
-_PER_BIN: Final = 1.0 / math.log(SLACK_RATIO)
+_EDGES: Final = [SLACK_BASE_S * SLACK_RATIO**each for each in range(1, MAX_SLACK_BIN + 1)]
 
 
 class DemandReport(msgspec.Struct, frozen=True):
@@ -69,9 +70,9 @@ class Demand:
         """
         if slack_s <= 0.0:
             return
+        slacks, moments_s = self._slacks, self._moments_s
         slot = slack_bin(slack_s)
-        self._slacks[slot] = self._slacks.get(slot, 0) + 1
-        moments_s = self._moments_s
+        slacks[slot] = slacks.get(slot, 0) + 1
         if moments_s and now_s - moments_s[-1] < self._finest_s:
             self._calls[-1] += 1
             self._work_s[-1] += work_s
@@ -79,7 +80,7 @@ class Demand:
         moments_s.append(now_s)
         self._calls.append(1)
         self._work_s.append(work_s)
-        while len(self._moments_s) > MAX_MOMENTS:
+        if len(moments_s) > MAX_MOMENTS:
             self._coarsen()
 
     def take(self) -> DemandReport:
@@ -89,8 +90,9 @@ class Demand:
         return report
 
     def _coarsen(self) -> None:
+        """Leaves half of the moments at most, however far they are apart."""
         moments_s, calls, work_s = self._moments_s, self._calls, self._work_s
-        self._finest_s *= 2.0
+        self._finest_s = 2.0 * (moments_s[-1] - moments_s[0]) / MAX_MOMENTS
         self._moments_s, self._calls, self._work_s = [], [], []
         for moment_s, count, work in zip(moments_s, calls, work_s, strict=True):
             if self._moments_s and moment_s - self._moments_s[-1] < self._finest_s:
@@ -104,11 +106,7 @@ class Demand:
 
 def slack_bin(slack_s: float) -> int:
     """Returns the bin of a slack: they are a tenth wide, from a millisecond to ten minutes."""
-    if slack_s <= SLACK_BASE_S:
-        return 0
-    if math.isinf(slack_s):
-        return NO_DEADLINE_BIN
-    return min(int(math.log(slack_s / SLACK_BASE_S) * _PER_BIN), MAX_SLACK_BIN)
+    return bisect_right(_EDGES, slack_s) if slack_s < math.inf else NO_DEADLINE_BIN
 
 
 def slack_of(slot: int) -> float:

@@ -23,9 +23,13 @@ from edgefn.scaling.slacks import Slacks
 WINDOW_S: Final = 20.0
 FULL: Final = 0.98  # of their time that servers may be meant to work
 IMPATIENT: Final = 0.05  # share of the calls whose slack may be less than the one that counts
-PATIENT_S: Final = 5.0  # a call without a deadline is to wait no longer
-SETTLED_S: Final = 1.0  # over less than that there is no rate,
+PATIENT_S: Final = 2.0  # a call without a deadline is to wait no longer,
+OVERFULL: Final = 1.1  # and if none has one, more than that comes in before servers are too few:
+# callers that wait for each answer keep any number of servers full
+SETTLED_S: Final = 1.0  # over less than that, or than calls may wait, there is no rate,
 LASTING_S: Final = 1.0  # and over less than that none that is expected to stay
+LONGEST_S: Final = 10.0  # span: a rate that lasts for longer counts as such
+MAX_NEW: Final = 32  # reports that were not looked at yet
 FINEST_S: Final = 0.001  # no span is shorter: processes differ by as much
 CHANGED: Final = 1.25  # times as long, or as short, as before: then runs have other spans
 
@@ -40,6 +44,7 @@ class Curve:
         slack_s: How long a call may wait.
         calls_per_s: That came.
         each_s: Work of a call.
+        is_patient: Whether hardly any of them has a deadline.
         calls: How many came at each moment.
         demands: By span of the envelope and moment, the servers that the moment needs.
     """
@@ -48,12 +53,13 @@ class Curve:
     slack_s: float = 0.0
     calls_per_s: float = 0.0
     each_s: float = 0.0
+    is_patient: bool = False
     calls: Array = field(default_factory=lambda: np.empty(0))
     demands: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def need(self, slo: float) -> float:
         """Returns how many servers keep that share of the calls in time; it is not a whole one."""
-        need = self.offered / FULL
+        need = self.steady
         if not self.demands.size:
             return need
         may_be_late = (1.0 - slo) * float(self.calls.sum())
@@ -66,12 +72,17 @@ class Curve:
         needs = np.take_along_axis(np.take_along_axis(demands, order, axis=1), first, axis=1)
         return max(need, float(needs.max()))
 
+    @property
+    def steady(self) -> float:
+        """How many servers are enough if calls come one after the other at an even pace."""
+        return self.offered / (OVERFULL if self.is_patient else FULL)
+
     def late(self, servers: float) -> float:
         """Returns the share of the calls that are late with so many servers, as a lower bound."""
         if not self.demands.size:
             return 0.0
         late = float(((self.demands > servers) @ self.calls).max())
-        too_many = 1.0 - servers * FULL / self.offered
+        too_many = 1.0 - servers / self.steady
         return max(late / float(self.calls.sum()), too_many)
 
 
@@ -93,15 +104,16 @@ class Envelope:
         if self._since_s is None:
             self._since_s = report.moments_s[0]
         self._slacks.add(report)
+        self._slacks.forget(report.moments_s[-1] - WINDOW_S)
         self._new.append(report)
+        if len(self._new) >= MAX_NEW:  # though nobody asks
+            self._take_in()
         self.is_measured = self.is_measured or any(report.work_s)
 
     def curve(self, now_s: float) -> Curve:
         """Returns what the calls of the last seconds need."""
         moments = self._moments
-        if self._new:
-            moments.add(self._new)
-            self._new.clear()
+        self._take_in()
         self._forget(now_s - WINDOW_S)
         if self._since_s is None:
             return Curve()
@@ -112,17 +124,19 @@ class Envelope:
             return Curve()
         if not each_s / CHANGED <= self._each_s <= each_s * CHANGED:
             self._each_s = each_s
-            moments.look_back(min(max(each_s, FINEST_S), WINDOW_S), 2.0 * WINDOW_S)
+            moments.look_back(min(max(each_s, FINEST_S), LONGEST_S), LONGEST_S)
         slack_s = self._slacks.quantile(IMPATIENT)
-        if math.isinf(slack_s):
+        is_patient = math.isinf(slack_s)
+        if is_patient:
             slack_s = PATIENT_S
-        span_s = min(max(now_s - self._since_s, SETTLED_S), WINDOW_S)
+        span_s = min(max(now_s - self._since_s, SETTLED_S, slack_s), WINDOW_S)
         offered = max(total_s / span_s, _surge(moments.times_s, moments.work_s, slack_s))
         return Curve(
             offered=offered,
             slack_s=slack_s,
             calls_per_s=count / span_s,
             each_s=each_s,
+            is_patient=is_patient,
             calls=moments.calls,
             demands=moments.within_s / (moments.spans_s + slack_s)[:, np.newaxis],
         )
@@ -130,6 +144,11 @@ class Envelope:
     def tightest_s(self) -> float:
         """Returns the least slack of the calls in the window; infinite if none has a deadline."""
         return self._slacks.tightest_s()
+
+    def _take_in(self) -> None:
+        if self._new:
+            self._moments.add(self._new)
+            self._new.clear()
 
     def _forget(self, before_s: float) -> None:
         full = len(self._moments) >= MAX_MOMENTS

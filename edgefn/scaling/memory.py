@@ -1,8 +1,10 @@
 """Which replicas stay when there is not enough memory for all.
 
-Greedy-dual (Young, 1994; for functions: Fuerst and Sharma, "FaasCache", ASPLOS 2021): each has a
-worth, which is what it would cost to do without it, by the memory that this frees; the least worthy
-goes first, and its worth is what all others have to exceed from then on.
+Each has a worth: the calls that are expected to come soon, by how much the start of another replica
+would hurt them, by the memory that it takes. The least worthy goes first. This is the greedy rule
+for a knapsack, with the frequency, cost and size of Greedy-Dual-Size-Frequency (Cherkasova, 1998;
+for functions: Fuerst and Sharma, "FaasCache", ASPLOS 2021); it needs no clock that ages what was
+called often, because what is expected falls by itself when no calls come.
 """
 
 from collections.abc import Sequence
@@ -19,25 +21,23 @@ class Resident:
         count: How many.
         kept: How many of them stay in any case.
         memory_bytes: Of each; 0 if it is not known, and then all stay.
-        chance: That it is called soon.
-        boot_s: How long a call would have to wait if it was gone.
-        credit: What the least worthy had when this one was called last.
+        calls: That are expected to come soon.
+        hurt: The share of what these may wait that the start of a replica takes, 1 at most.
     """
 
     count: int
     kept: int
     memory_bytes: int
-    chance: float
-    boot_s: float
-    credit: float = 0.0
+    calls: float
+    hurt: float
 
     def worth(self, count: int) -> float:
         """Returns what the last of so many replicas is worth, by the memory that it takes."""
-        return self.credit + self.chance * self.boot_s / (self.memory_bytes / _MB) / count
+        return self.calls * self.hurt / (max(self.memory_bytes, 1) / _MB) / count
 
 
-def fit(residents: Sequence[Resident], memory_bytes: int) -> tuple[list[int], float]:
-    """Returns how many replicas each may have, and what the last one that had to go was worth.
+def fit(residents: Sequence[Resident], memory_bytes: int) -> list[int]:
+    """Returns how many replicas each may have.
 
     Args:
         residents: All that want memory.
@@ -45,7 +45,6 @@ def fit(residents: Sequence[Resident], memory_bytes: int) -> tuple[list[int], fl
     """
     counts = [each.count for each in residents]
     used = sum(each.count * each.memory_bytes for each in residents)
-    worth = 0.0
     while used > memory_bytes:
         may_go = [
             (each.worth(count), index)
@@ -54,7 +53,7 @@ def fit(residents: Sequence[Resident], memory_bytes: int) -> tuple[list[int], fl
         ]
         if not may_go:
             break
-        worth, index = min(may_go)
+        _, index = min(may_go)
         counts[index] -= 1
         used -= residents[index].memory_bytes
-    return counts, worth
+    return counts

@@ -8,140 +8,192 @@ before (`idle_times`).
 The bounds that a function declares hold for its variants together; what each of them wants beyond
 that is shared out by `share`. A variant that was not called for a second makes room for one that
 is: callers may name variants, and must not have to wait for `idle_s` until another one has ended.
-When memory is short, what is least worth it goes first (`memory`).
+When memory is short, what is least worth it goes first (`memory`); only what was declared as a
+minimum and what a call waits for stays in any case.
 
 There are three states of readiness. Hot is a ready replica. Warm is a forkserver that has imported
 what the function needs, so that a replica starts within its measured `boot_s`. Cold is neither.
+
+A function that nobody called since the last step is looked at again after a second only.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Final
 
-from edgefn.scaling.costs import PoolCosts
 from edgefn.scaling.memory import Resident, fit
 from edgefn.scaling.pool import Pool
 from edgefn.scaling.share import share
 from edgefn.scaling.snapshot import FunctionLoad, Plan, Snapshot, VariantLoad
 
-SOON_S: Final = 60.0  # ahead of which one looks for calls when memory is short
+LOOK_S: Final = 1.0  # between two looks at a function that nobody calls
 WARM_S: Final = 4 * 3600.0  # a forkserver is kept for so long after the last call
-UNKNOWN_BOOT_S: Final = 0.1
 
-_Key = tuple[str, str]
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Function:
+    """What is remembered of one function.
+
+    Attributes:
+        load: As it was told last.
+        pools: By name of the variant.
+        desired: Replicas, when it was looked at last.
+        reserve: See `Plan`.
+        look_s: When to look at it again, if nobody calls it.
+    """
+
+    load: FunctionLoad
+    pools: dict[str, Pool]
+    desired: dict[str, int]
+    reserve: float = 0.0
+    look_s: float = -math.inf
 
 
 class Scaler:
     """Decides how many replicas each variant should have. Pure: time and load are handed in."""
 
     def __init__(self) -> None:
-        self._pools: dict[_Key, Pool] = {}
-        self._credits: dict[_Key, float] = {}
-        self._credit = 0.0  # worth of the last replica for which there was no memory
+        self._functions: dict[str, _Function] = {}
 
     def step(self, now_s: float, snapshot: Snapshot) -> Plan:
         """Returns what there should be.
 
         For a default variant there are at least `scale.min` replicas; for each at least 1 while a
         call waits, as long as not all of `scale.max` are in use by others. A function whose calls
-        of late could not wait for a replica to start has at least one. What the snapshot no longer
-        has is forgotten.
+        of late could not wait for a replica to start has at least one, if there is memory. What
+        the snapshot no longer has is forgotten.
 
         Args:
             now_s: Monotonic; never less than at the last step.
             snapshot: What there is, and what came in since the last step.
         """
-        self._pools = {
-            (function.name, load.name): self._pools.get((function.name, load.name))
-            or Pool(load.replicas, now_s, now_s)
-            for function in snapshot.functions
-            for load in function.variants
-        }
-        desired: dict[_Key, int] = {}
-        for function in snapshot.functions:
-            desired.update(self._of_function(now_s, function, snapshot.costs))
+        known, self._functions = self._functions, {}
+        desired: dict[Key, int] = {}
+        reserve: dict[str, float] = {}
+        for load in snapshot.functions:
+            function = known.get(load.name) or _Function(load, {}, {})
+            self._functions[load.name] = function
+            is_due = now_s >= function.look_s or _has_news(function, load)
+            function.load = load
+            if is_due:
+                self._look(now_s, function)
+            for variant, count in function.desired.items():
+                desired[load.name, variant] = count
+            reserve[load.name] = function.reserve
         if snapshot.memory_bytes:
             self._fit(now_s, snapshot, desired)
         return Plan(
             desired=desired,
             environments=frozenset(
-                function.environment
-                for function in snapshot.functions
-                if self._is_warm(now_s, function, desired)
+                function.load.environment
+                for function in self._functions.values()
+                if _is_warm(now_s, function, desired)
             ),
-            reserve={each.name: self._reserve(each) for each in snapshot.functions},
+            reserve=reserve,
         )
 
-    def _of_function(
-        self, now_s: float, function: FunctionLoad, costs: PoolCosts | None
-    ) -> dict[_Key, int]:
-        pools = [self._pools[function.name, load.name] for load in function.variants]
-        for pool, load in zip(pools, function.variants, strict=True):
-            pool.step(now_s, function, load, costs)
-        self._keep_one(now_s, function, pools)
-        scale = function.scale
+    def worth(self, now_s: float, function: str, variant: str) -> float:
+        """Returns what a replica of a variant is worth, by the memory that it takes.
+
+        For whoever has replicas on several boxes, none of which has room for another one: what is
+        worth less makes room.
+
+        Args:
+            now_s: Monotonic.
+            function: As of the last step.
+            variant: As `VariantLoad.name`.
+        """
+        known = self._functions[function]
+        load = next(one for one in known.load.variants if one.name == variant)
+        count = max(load.replicas, 1)
+        return known.pools[variant].resident(now_s, load, count=count, kept=0).worth(count)
+
+    @staticmethod
+    def _look(now_s: float, function: _Function) -> None:
+        load = function.load
+        function.pools = {
+            one.name: function.pools.get(one.name) or Pool(one.replicas, now_s, now_s)
+            for one in load.variants
+        }
+        pools = list(function.pools.values())
+        for pool, one in zip(pools, load.variants, strict=True):
+            pool.step(now_s, load, one)
+        _keep_one(now_s, load, pools)
+        scale = load.scale
         quiet_s = [pool.quiet_s(now_s) for pool in pools]
         levels = [pool.level for pool in pools]
         counts = share(levels, quiet_s, minimum=scale.min, maximum=scale.max)
         for pool, count in zip(pools, counts, strict=True):
             if pool.quiet_s(now_s):
                 pool.give_way(count)
-        return {
-            (function.name, load.name): count
-            for load, count in zip(function.variants, counts, strict=True)
-        }
+        function.desired = dict(zip(function.pools, counts, strict=True))
+        function.reserve = sum(
+            max(pool.need - one.ready, 0.0) for pool, one in zip(pools, load.variants, strict=True)
+        )
+        function.look_s = now_s + LOOK_S if all(quiet_s) else -math.inf
 
-    @staticmethod
-    def _keep_one(now_s: float, function: FunctionLoad, pools: list[Pool]) -> None:
-        if any(pool.level for pool in pools):
-            return
-        for pool, load in zip(pools, function.variants, strict=True):
-            if pool.must_stay(now_s, load.boot_s):
-                pool.level = 1
-                return
-
-    def _fit(self, now_s: float, snapshot: Snapshot, desired: dict[_Key, int]) -> None:
+    def _fit(self, now_s: float, snapshot: Snapshot, desired: dict[Key, int]) -> None:
         """Takes away what there is no memory for."""
-        residents: dict[_Key, Resident] = {}
-        for function in snapshot.functions:
-            for load in function.variants:
-                key = function.name, load.name
-                if not self._pools[key].quiet_s(now_s):
-                    self._credits[key] = self._credit
-                if desired[key]:
-                    residents[key] = self._resident(now_s, function, load, desired[key])
-        counts, worth = fit(list(residents.values()), snapshot.memory_bytes)
-        self._credit = max(self._credit, worth)
-        self._credits = {key: self._credits.get(key, 0.0) for key in self._pools}
-        for key, count in zip(residents, counts, strict=True):
+        wanted = {
+            (function.name, load.name): (function, load)
+            for function in snapshot.functions
+            for load in function.variants
+            if desired[function.name, load.name]
+        }
+        needed_bytes = sum(desired[key] * load.memory_bytes for key, (_, load) in wanted.items())
+        if needed_bytes <= snapshot.memory_bytes:
+            return
+        residents = [
+            self._resident(now_s, function, load, desired[key])
+            for key, (function, load) in wanted.items()
+        ]
+        for key, count in zip(wanted, fit(residents, snapshot.memory_bytes), strict=True):
             if count < desired[key]:
+                function = self._functions[key[0]]
+                pool = function.pools[key[1]]
                 desired[key] = count
-                if self._pools[key].quiet_s(now_s):
-                    self._pools[key].give_way(count)
+                if pool.quiet_s(now_s):
+                    pool.give_way(count)
+                    function.desired[key[1]] = count
 
     def _resident(
         self, now_s: float, function: FunctionLoad, load: VariantLoad, count: int
     ) -> Resident:
-        key = function.name, load.name
-        pool = self._pools[key]
-        kept = 0 if load.name else function.scale.min
-        if load.waiting or pool.must_stay(now_s, load.boot_s):
-            kept = max(kept, 1)
-        return Resident(
-            count=count,
-            kept=kept,
-            memory_bytes=load.memory_bytes,
-            chance=pool.chance(now_s, SOON_S),
-            boot_s=load.boot_s or UNKNOWN_BOOT_S,
-            credit=self._credits.get(key, 0.0),
-        )
+        kept = max(0 if load.name else function.scale.min, 1 if load.waiting else 0)
+        pool = self._functions[function.name].pools[load.name]
+        return pool.resident(now_s, load, count=count, kept=kept)
 
-    def _is_warm(self, now_s: float, function: FunctionLoad, desired: dict[_Key, int]) -> bool:
-        keys = [(function.name, load.name) for load in function.variants]
-        return any(desired[key] for key in keys) or any(
-            now_s - self._pools[key].called_s < WARM_S for key in keys
-        )
 
-    def _reserve(self, function: FunctionLoad) -> float:
-        return sum(
-            max(self._pools[function.name, load.name].need - load.ready, 0.0)
-            for load in function.variants
-        )
+def _has_news(function: _Function, load: FunctionLoad) -> bool:
+    if load.scale != function.load.scale or len(load.variants) != len(function.pools):
+        return True
+    for one in load.variants:
+        pool = function.pools.get(one.name)
+        if (
+            pool is None
+            or one.calls != pool.calls
+            or one.ongoing
+            or one.waiting
+            or any(report.moments_s for report in one.demand)
+        ):
+            return True
+    return False
+
+
+def _keep_one(now_s: float, function: FunctionLoad, pools: list[Pool]) -> None:
+    if any(pool.level for pool in pools):
+        return
+    for pool, load in zip(pools, function.variants, strict=True):
+        if pool.must_stay(now_s, load.boot_s):
+            pool.level = 1
+            return
+
+
+def _is_warm(now_s: float, function: _Function, desired: dict[Key, int]) -> bool:
+    name = function.load.name
+    return any(
+        desired[name, variant] or now_s - pool.called_s < WARM_S
+        for variant, pool in function.pools.items()
+    )

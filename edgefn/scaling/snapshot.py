@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from edgefn.scaling.costs import PoolCosts
 from edgefn.scaling.demand import DemandReport
 from edgefn_runtime.manifest import ASYNC_RUNS, FunctionSpec, Scale
 
@@ -51,6 +50,8 @@ class FunctionLoad:
         calls_per_replica: Calls under way that one replica is meant to have as long as nobody
             knows how long a call runs (`full_at`).
         environment: What its replicas are forked from.
+        saves_energy: Whether it has fewer replicas than its SLO asks for where that saves energy
+            (`energy`): it was declared with that objective.
     """
 
     name: str
@@ -59,6 +60,7 @@ class FunctionLoad:
     lanes: int = 1
     calls_per_replica: int = BATCHES
     environment: str = ""
+    saves_energy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +70,10 @@ class Snapshot:
     Attributes:
         functions: Those that are deployed; what was remembered of others is forgotten.
         memory_bytes: That replicas may have together; 0: no limit.
-        costs: Of the pool. None: it is there anyway, and what counts is the SLO.
     """
 
     functions: tuple[FunctionLoad, ...]
     memory_bytes: int = 0
-    costs: PoolCosts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class Diagnosis(BaseModel):
     model="diagnosis.onnx",
     deadline_ms=100,
     batch=64,
+    idempotent=True,
     evaluate="evaluate.py:samples",
     calibrate="evaluate.py:calibration",
     max_accuracy_drop=0.005,

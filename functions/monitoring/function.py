@@ -52,6 +52,7 @@ class Condition(BaseModel):
     model="monitoring.onnx",
     deadline_ms=100,
     batch=16,
+    idempotent=True,
     evaluate="evaluate.py:samples",
     calibrate="evaluate.py:calibration",
     max_accuracy_drop=0.005,

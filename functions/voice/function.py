@@ -42,6 +42,7 @@ def one_second(clip: Audio[16000]) -> np.ndarray:
     model="kws.onnx",
     deadline_ms=150,
     batch=16,
+    idempotent=True,
     evaluate="evaluate.py:samples",
     calibrate="evaluate.py:calibration",
     max_accuracy_drop=0.005,

@@ -29,6 +29,7 @@ class Waiting(Generic[Item]):
     """One call in the queue. Instants are seconds of the process's monotonic clock."""
 
     __slots__ = ("arrived_s", "deadline_s", "item", "waits")
+    __deletable__ = ("item",)  # mypyc, where this is compiled, wants to know
 
     def __init__(self, item: Item, deadline_s: float, arrived_s: float) -> None:
         self.item = item
@@ -107,17 +108,17 @@ class CallQueue(Generic[Item]):
     def take(self, now_s: float) -> Batch[Item]:
         """Returns the calls to run now, and those to refuse."""
         batch: Batch[Item] = Batch()
+        heap, run = self._heap, batch.run
         size = 0
-        while self._heap and (not size or len(batch.run) < size):
-            waiting = self._heap[0][2]
+        while heap and (not size or len(run) < size):
+            waiting = heapq.heappop(heap)[2]
             if waiting.waits:
                 if not size:
                     size = self._batch_for(waiting, now_s)
                 waiting.waits = False
                 self._length -= 1
-                (batch.run if size else batch.dropped).append(waiting)
-            heapq.heappop(self._heap)
-        if batch.run:
+                (run if size else batch.dropped).append(waiting)
+        if run:
             self._ran_s = now_s
         return batch
 
@@ -138,19 +139,25 @@ class CallQueue(Generic[Item]):
 
     def backlog_s(self) -> float:
         """Returns how long all that waits is expected to take, in full batches."""
-        if not self._length:
+        length, service, max_batch = self._length, self._service, self._max_batch
+        if not length:
             return 0.0
-        full, rest = divmod(self._length, self._max_batch)
-        work_s = full * self._service.predict(self._max_batch)
+        full = length // max_batch
+        work_s = full * service.predict(max_batch)
+        rest = length - full * max_batch
         if rest:
-            work_s += self._service.predict(rest)
+            work_s += service.predict(rest)
         return work_s / self._lanes
 
     def _batch_for(self, head: Waiting[Item], now_s: float) -> int:
         """Returns how many calls may run with this one first; 0 if it would be late itself."""
-        fitting = self._service.fitting(head.deadline_s - now_s)
+        slack_s = head.deadline_s - now_s
+        service, max_batch = self._service, self._max_batch
+        if slack_s > 0.0 and service.predict(max_batch) <= slack_s:
+            return max_batch
+        fitting = service.fitting(slack_s)
         if fitting:
-            return min(fitting, self._max_batch)
+            return min(fitting, max_batch)
         return 1 if head.deadline_s > now_s and self._may_probe(now_s) else 0
 
     def _may_probe(self, now_s: float) -> bool:

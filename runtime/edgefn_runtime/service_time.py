@@ -51,17 +51,19 @@ class ServiceTime:
 
     def observe(self, batch: int, duration_s: float) -> None:
         """Learns from a batch of `batch` calls that took `duration_s`."""
-        self._observed += 1
-        if self._observed == 1:
+        self._observed = observed = self._observed + 1
+        if observed == 1:
             self._first_s = duration_s / batch
             return
-        if self._observed == 2:
-            duration_s = min(duration_s, self._first_s * batch)
         forget = FORGET
-        if self._observed > 2:
-            predicted_s = self.predict(batch)
-            duration_s = min(duration_s, max(MAX_RISE * predicted_s, FLOOR_S))
-            if duration_s < predicted_s / 2:
+        if observed == 2:
+            duration_s = min(duration_s, self._first_s * batch)
+        else:
+            predicted_s = self._fixed_s + self._each_s * batch
+            most_s = MAX_RISE * predicted_s
+            if duration_s > most_s:
+                duration_s = min(duration_s, max(most_s, FLOOR_S))
+            elif duration_s < predicted_s / 2:
                 forget = FADE
         self._weight = self._weight * forget + 1.0
         self._x = self._x * forget + batch
@@ -72,15 +74,16 @@ class ServiceTime:
 
     def _fit(self) -> None:
         """Solves for the two parts, neither of which can be negative."""
-        spread = self._weight * self._xx - self._x * self._x
-        if spread <= 1e-9 * self._weight * self._xx:
+        weight, x, y, xx = self._weight, self._x, self._y, self._xx
+        spread = weight * xx - x * x
+        if spread <= 1e-9 * weight * xx:
             # One size only was seen: assume that a batch saves nothing, which promises least.
-            self._fixed_s, self._each_s = 0.0, self._y / self._x
+            self._fixed_s, self._each_s = 0.0, y / x
             return
-        each_s = (self._weight * self._xy - self._x * self._y) / spread
-        fixed_s = (self._y - each_s * self._x) / self._weight
+        each_s = (weight * self._xy - x * y) / spread
+        fixed_s = (y - each_s * x) / weight
         if each_s < 0.0:
-            fixed_s, each_s = self._y / self._weight, 0.0
+            fixed_s, each_s = y / weight, 0.0
         elif fixed_s < 0.0:
-            fixed_s, each_s = 0.0, self._xy / self._xx
+            fixed_s, each_s = 0.0, self._xy / xx
         self._fixed_s, self._each_s = fixed_s, each_s

@@ -144,28 +144,40 @@ Frame = Call | Reply | Hello | Cancel
 
 
 def encode_call(call: Call) -> bytes:
-    """Returns the bytes of a call.
+    """Returns the bytes of a call; see `call_frame`."""
+    return call_frame(
+        call.id,
+        call.content,
+        call.accept,
+        call.aux,
+        call.budget_us,
+        call.head,
+        call.body,
+        call.sent_us,
+    )
+
+
+def call_frame(
+    call_id: int,
+    content: int,
+    accept: int,
+    aux: int,
+    budget_us: int,
+    head: bytes,
+    body: bytes,
+    sent_us: int = 0,
+) -> bytes:
+    """Returns the bytes of a call, whose parts `Call` describes.
 
     Raises:
         ProtocolError: The body or the head is larger than a frame may be.
     """
-    head, body = call.head, call.body
     if len(body) > MAX_BODY_BYTES or len(head) > MAX_HEAD_BYTES:
         raise ProtocolError(
             f"a call of {len(body)} bytes does not fit a frame; at most {MAX_BODY_BYTES} do"
         )
     length = _CALL.size - 4 + len(head) + len(body)
-    fixed = _CALL.pack(
-        length,
-        1,
-        call.content,
-        call.accept,
-        call.id,
-        call.aux,
-        call.budget_us,
-        call.sent_us,
-        len(head),
-    )
+    fixed = _CALL.pack(length, 1, content, accept, call_id, aux, budget_us, sent_us, len(head))
     return fixed + head + body if head else fixed + body
 
 

@@ -19,7 +19,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
         runs = [run for run in report["runs"] if (run["boot_s"], run["cv"]) == (boot_s, cv)]
         targets = [run for run in runs if run["rule"].startswith("concurrency")]
         targets.sort(key=lambda run: run["replicas"])
-        _line(plot, targets, _TARGETS, "target of concurrency, 0.3 to 0.75", "-o")
+        _line(plot, targets, _TARGETS, "target of concurrency, 0.25 to 1.2", "-o")
         _line(plot, [run for run in runs if run["rule"] == "envelope"], _OURS, "envelope", "D")
         tuned = [run for run in runs if run["rule"] == "Ray Serve, tuned"]
         _line(plot, tuned, _RAY, "Ray Serve, tuned", "s")
@@ -38,4 +38,14 @@ def draw(report: dict[str, Any], path: Path) -> None:
 def _line(plot: Any, runs: list[dict[str, Any]], colour: str, label: str, style: str) -> None:
     replicas = [run["replicas"] for run in runs]
     attained = [100 * run["attained"] for run in runs]
-    plot.plot(replicas, attained, style, color=colour, label=label, markersize=5)
+    reach = [100 * run["attained_reach"] for run in runs]
+    plot.errorbar(
+        replicas,
+        attained,
+        reach,
+        fmt=style,
+        color=colour,
+        label=label,
+        markersize=5,
+        elinewidth=0.8,
+    )

@@ -1,22 +1,25 @@
-"""A call on its way: its stay at a gateway, and each time that it is sent somewhere from there."""
+"""A call on its way: its stay at a gateway, and each time that it is sent somewhere from there.
 
+These objects are made for every call, and each has what most calls never need as an attribute of
+its class: reading that is slower, and not setting it is much faster.
+"""
+
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Optional
-
-import msgspec
 
 from edgefn.routing.choice import Choice
 from edgefn.routing.decisions import Send
 from edgefn.simulate.engine.function import Function
 from edgefn.simulate.engine.target import Target
-from edgefn.simulate.result import Second
-from edgefn_runtime.queue import Waiting
 
 if TYPE_CHECKING:
-    from edgefn.simulate.engine.device import Run
+    from edgefn.simulate.engine.counts import Counts
+    from edgefn.simulate.engine.replica import Run
+    from edgefn_runtime.queue import Waiting
 
 
-class Visit(msgspec.Struct, eq=False):
+class Visit:
     """A call while it is at one gateway: what the policy sees of it (`routing.Demand`), and more.
 
     Attributes:
@@ -27,13 +30,13 @@ class Visit(msgspec.Struct, eq=False):
         of: Its function.
         luck: Standard normal, for the time it runs,
         network_luck: and for its ways through networks.
-        second: Where it is counted; None: it belongs to the warm-up.
+        counts: Where it is counted; None: it belongs to the warm-up.
         priority: Of its function.
         idempotent: Likewise.
         choice: The variant that another gateway has chosen, if it comes from there.
         hops: How often it was forwarded.
         origin: The flight that brought it from another gateway; None: it came from outside.
-        flights: All that it was sent with, in order.
+        flights: All that it was sent with, in order; none any more once it is decided.
         left_s: When its answer left the gateway, if it goes back to another one.
         done: Whether it is decided what became of it.
         waited_s: Time that it waited for a replica to start.
@@ -41,28 +44,42 @@ class Visit(msgspec.Struct, eq=False):
         waits_since_s: Since when it has been waiting for one; infinite if it does not.
     """
 
-    function: str
-    deadline_s: float | None
-    size_bytes: int
-    arrived_s: float
-    of: Function
-    luck: float
-    network_luck: float
-    second: Second | None
-    priority: int
-    idempotent: bool
-    choice: Choice | None = None
-    hops: int = 0
-    origin: Optional["Flight"] = None
-    flights: list["Flight"] = []
+    flights: Sequence["Flight"]
     left_s: float = inf
-    done: bool = False
     waited_s: float = 0.0
     waits_for: str = ""
     waits_since_s: float = inf
 
+    def __init__(
+        self,
+        of: Function,
+        deadline_s: float | None,
+        size_bytes: int,
+        arrived_s: float,
+        luck: float,
+        network_luck: float,
+        counts: "Counts | None",
+        choice: Choice | None = None,
+        origin: "Flight | None" = None,
+    ) -> None:
+        self.function = of.name
+        self.deadline_s = deadline_s
+        self.size_bytes = size_bytes
+        self.arrived_s = arrived_s
+        self.of = of
+        self.luck = luck
+        self.network_luck = network_luck
+        self.counts = counts
+        self.priority = of.priority
+        self.idempotent = of.idempotent
+        self.choice = choice
+        self.hops: int = 0 if origin is None else origin.visit.hops + 1
+        self.origin = origin
+        self.flights = ()
+        self.done = False
 
-class Flight(msgspec.Struct, eq=False):
+
+class Flight:
     """One sending of a call, to a replica or to another gateway.
 
     Attributes:
@@ -73,7 +90,7 @@ class Flight(msgspec.Struct, eq=False):
         budget_s: That travels with it to another gateway; infinite: none.
         deadline_s: By which a replica must have answered; infinite: none.
         arrived_s: When it got there; infinite: it has not yet.
-        waiting: Its place in the replica's queue.
+        waiting: Its place in the replica's queue; None: it does not wait there.
         run: The batch that it ran with; None: it did not.
         dropped_s: When it was refused instead; infinite: it was not.
         visited: Its stay at the other gateway.
@@ -82,37 +99,52 @@ class Flight(msgspec.Struct, eq=False):
         abandoned: Whether no one waits for it any more.
     """
 
-    visit: Visit
-    send: Send
-    target: Target
-    luck: float
     budget_s: float = inf
-    deadline_s: float = inf
     arrived_s: float = inf
-    waiting: Optional["Waiting[Flight]"] = None
     run: Optional["Run"] = None
     dropped_s: float = inf
     visited: Visit | None = None
     cancelled: bool = False
-    over: bool = False
     abandoned: bool = False
+
+    def __init__(
+        self, visit: Visit, send: Send, target: Target, luck: float, deadline_s: float = inf
+    ) -> None:
+        self.visit = visit
+        self.send = send
+        self.target = target
+        self.luck = luck
+        self.deadline_s = deadline_s
+        self.waiting: Waiting[Flight] | None = None
+        self.over = False
+
+
+def take_apart(visit: Visit) -> None:
+    """Undoes the cycles of a call that is decided, which else would wait for the collector."""
+    for flight in visit.flights:
+        detach(flight)
+    visit.flights = ()
+
+
+def detach(flight: Flight) -> None:
+    """Separates a flight from its stay at another gateway, if that is over."""
+    visited = flight.visited
+    if visited is not None and visited.done:
+        visited.flights = ()
+        flight.visited = None
 
 
 def forwarded(now_s: float, flight: Flight) -> Visit:
     """Returns the stay of a call at the gateway to which a flight has brought it."""
     before = flight.visit
     return Visit(
-        before.function,
+        before.of,
         None if flight.budget_s == inf else now_s + flight.budget_s,
         before.size_bytes,
         now_s,
-        before.of,
         flight.luck,
         before.network_luck,
-        before.second,
-        before.priority,
-        before.idempotent,
+        before.counts,
         before.of.choices[flight.send.variant],
-        before.hops + 1,
         flight,
     )

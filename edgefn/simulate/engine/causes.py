@@ -37,6 +37,14 @@ def cause_of(now_s: float, visit: Visit) -> str:
     return _LEGS[legs_s.index(max(legs_s))]
 
 
+def refusal_cause_of(now_s: float, visit: Visit) -> str:
+    """Returns why all that a call was sent to refused it."""
+    visited = visit.flights[0].visited
+    if visited is not None and not visited.flights:
+        return COLD if visited.waited_s else REFUSED
+    return cause_of(now_s, visit)
+
+
 def _legs(now_s: float, flight: Flight) -> tuple[float, float, float]:
     """Returns for how long it was on its way, queued and running until now."""
     total_s = now_s - flight.send.sent_s

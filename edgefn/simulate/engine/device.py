@@ -7,146 +7,28 @@ are the production ones, which know only what runs told them.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight
-from edgefn.simulate.engine.function import Noise, noise_of
+from edgefn.simulate.engine.replica import Refusal, Replica, Run
 from edgefn.simulate.fleet import Box
-from edgefn.simulate.scenario import VariantModel
 from edgefn_runtime.errors import QueueFull
-from edgefn_runtime.queue import Batch, Waiting
+from edgefn_runtime.queue import Waiting
 
 if TYPE_CHECKING:
     from edgefn.simulate.engine.tally import Tally
 
 
-class Queue(Protocol):
-    """What replicas queue with: the production `CallQueue`, or what a baseline has instead."""
-
-    def __len__(self) -> int: ...
-
-    def push(self, item: Flight, *, deadline_s: float, now_s: float) -> Waiting[Flight]:
-        """Lets a call wait."""
-
-    def cancel(self, waiting: Waiting[Flight]) -> bool:
-        """Takes a call out; returns whether it still waited."""
-
-    def take(self, now_s: float) -> Batch[Flight]:
-        """Returns the calls to run now, and those to refuse."""
-
-    def observe(self, batch: int, *, started_s: float, ended_s: float) -> None:
-        """Learns how long a batch took."""
-
-    def urgency_s(self) -> float:
-        """Returns what orders the heads of several queues; the lowest comes first."""
-
-    def backlog_s(self) -> float:
-        """Returns how long all that waits is expected to take."""
-
-
 class Gateway(Protocol):
     """Who hears what came of calls, after their way back."""
 
-    def answered(self, now_s: float, run: "Run") -> None:
+    def answered(self, now_s: float, run: Run) -> None:
         """A batch ran."""
 
-    def refused(self, now_s: float, refusal: "Refusal") -> None:
+    def refused(self, now_s: float, refusal: Refusal) -> None:
         """A call was dropped."""
 
     def lost(self, now_s: float, flight: Flight) -> None:
         """A box died with a call."""
-
-
-class Run(msgspec.Struct, eq=False):
-    """One batch: what it is now, and when it has ended, its load report.
-
-    Attributes:
-        replica: That runs it.
-        calls: In it.
-        started_s: When it began,
-        service_s: and how long it takes.
-        backlog_s: What then waits still.
-        lost: Whether its box died.
-    """
-
-    replica: "Replica"
-    calls: list[Waiting[Flight]]
-    started_s: float
-    service_s: float
-    backlog_s: float = 0.0
-    lost: bool = False
-
-
-class Refusal(msgspec.Struct, eq=False):
-    """A call that was dropped from a queue, or found it full.
-
-    Attributes:
-        flight: The call.
-        backlog_s: What waits there still.
-    """
-
-    flight: Flight
-    backlog_s: float
-
-
-class Replica:
-    """One variant of a function on a box.
-
-    Attributes:
-        endpoint: Its name.
-        queue: Of its calls.
-        lanes: Batches that it may run at the same time.
-        running: That it runs.
-        queued: Calls that wait in it.
-        listed: Whether its device has it among those that could run something.
-        up: Whether it takes calls.
-        retired: Whether it gets no more calls, and only answers what it has.
-        answered: Calls that it ran so far.
-    """
-
-    __slots__ = (
-        "answered",
-        "device",
-        "each_s",
-        "endpoint",
-        "fixed_s",
-        "function",
-        "lanes",
-        "listed",
-        "model",
-        "noise",
-        "queue",
-        "queued",
-        "retired",
-        "running",
-        "up",
-    )
-
-    def __init__(
-        self,
-        endpoint: str,
-        device: "Device",
-        function: str,
-        model: VariantModel,
-        queue: Queue,
-        lanes: int,
-    ) -> None:
-        self.endpoint = endpoint
-        self.device = device
-        self.function = function
-        self.model = model
-        self.fixed_s = model.fixed_s
-        self.each_s = model.each_s
-        self.noise: Noise | None = noise_of(model)
-        self.queue = queue
-        self.lanes = lanes
-        self.running = 0
-        self.queued = 0
-        self.listed = False
-        self.up = False
-        self.retired = False
-        self.answered = 0
 
 
 class Device:
@@ -162,9 +44,10 @@ class Device:
     """
 
     __slots__ = (
+        "_after_trip",
         "_agenda",
+        "_answered",
         "_cores",
-        "_half_trip_s",
         "_ready",
         "_speed_at",
         "_tally",
@@ -184,14 +67,14 @@ class Device:
         tally: "Tally",
         *,
         gateway: Gateway,
-        half_trip_s: float,
         speed_at: Callable[[float], float] | None = None,
     ) -> None:
         self.box = box
         self.gateway = gateway
+        self._answered = gateway.answered
         self._agenda = agenda
         self._tally = tally
-        self._half_trip_s = half_trip_s
+        self._after_trip = agenda.after_trip
         self._speed_at = speed_at
         self._cores = box.model.cores
         self.speed = box.model.speed
@@ -208,7 +91,7 @@ class Device:
         flight.target.coming -= 1
         flight.arrived_s = now_s
         if not self.up or not replica.up:
-            self._agenda.at(now_s + self._half_trip_s, self.gateway.lost, flight)
+            self._after_trip(now_s, self.gateway.lost, flight)
             return
         try:
             flight.waiting = replica.queue.push(flight, deadline_s=flight.deadline_s, now_s=now_s)
@@ -270,13 +153,14 @@ class Device:
                     if urgency_s < least_s:
                         replica, least_s = one, urgency_s
             batch = replica.queue.take(now_s)
-            replica.queued -= len(batch.run) + len(batch.dropped)
+            dropped = batch.dropped
+            replica.queued -= len(batch.run) + len(dropped)
             if batch.run:
                 self._start(now_s, replica, batch.run)
             if replica.running >= replica.lanes or not replica.queued:
                 replica.listed = False
                 ready.remove(replica)
-            for waiting in batch.dropped:
+            for waiting in dropped:
                 self._refuse(now_s, waiting.item)
 
     def _start(self, now_s: float, replica: Replica, calls: list[Waiting[Flight]]) -> None:
@@ -287,7 +171,9 @@ class Device:
             service_s *= replica.noise(calls[0].item.luck)
         run = Run(replica, calls, now_s, service_s)
         for waiting in calls:
-            waiting.item.run = run
+            flight = waiting.item
+            flight.run = run
+            flight.waiting = None
         replica.running += 1
         self.runs.append(run)
         self._tally.ran(now_s, self, run)
@@ -308,9 +194,10 @@ class Device:
         if self._ready:
             run.backlog_s = self.backlog_s()
             self._serve(now_s)
-        self._agenda.at(now_s + self._half_trip_s, self.gateway.answered, run)
+        self._after_trip(now_s, self._answered, run)
 
     def _refuse(self, now_s: float, flight: Flight) -> None:
         flight.dropped_s = now_s
+        flight.waiting = None
         refusal = Refusal(flight, self.backlog_s())
-        self._agenda.at(now_s + self._half_trip_s, self.gateway.refused, refusal)
+        self._after_trip(now_s, self.gateway.refused, refusal)

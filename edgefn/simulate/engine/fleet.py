@@ -6,11 +6,12 @@ from typing import Final, Literal
 from edgefn.routing.decisions import Rng
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight
-from edgefn.simulate.engine.device import Device, Queue, Replica
+from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.fifo import FifoQueue
 from edgefn.simulate.engine.function import Function
 from edgefn.simulate.engine.peer import Peer
 from edgefn.simulate.engine.ports import Faults, Network, Path
+from edgefn.simulate.engine.replica import Queue, Replica
 from edgefn.simulate.engine.site import Site
 from edgefn.simulate.engine.table import local_endpoint, peer_endpoint, table_of
 from edgefn.simulate.engine.tally import Tally
@@ -50,7 +51,7 @@ class Fleet:
     ) -> None:
         self.scenario = scenario
         self.queue = queue
-        self.agenda = Agenda()
+        self.agenda = Agenda(scenario.local_rtt_s / 2.0)
         self.functions = [Function(i, model) for i, model in enumerate(scenario.functions)]
         places = sites_of(scenario)
         self._tiers = tuple(dict.fromkeys(place.model.tier for place in places))
@@ -61,7 +62,6 @@ class Fleet:
                 self.functions,
                 self.agenda,
                 self.tally,
-                half_trip_s=scenario.local_rtt_s / 2.0,
                 rng=uniform("policy", place.index),
                 luck=normal("messages", place.index),
                 cancels_overdue=queue == "edf",
@@ -124,7 +124,6 @@ class Fleet:
                 self.agenda,
                 self.tally,
                 gateway=site,
-                half_trip_s=site.half_trip_s,
                 speed_at=faults.speed_of(box.index),
             )
             self.devices.append(device)

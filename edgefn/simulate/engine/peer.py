@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from edgefn.routing.events import (
     Connected,
     Disconnected,
@@ -25,7 +23,7 @@ PROBE_BYTES: Final = (64, 32 * 1024)  # in turn, so that time and rate can be to
 REPORT_S: Final = 1.0
 
 
-class Reply(msgspec.Struct, eq=False):
+class Reply:
     """What comes back over the link: an answer, a refusal (no batch), or the news of a loss.
 
     Attributes:
@@ -37,12 +35,24 @@ class Reply(msgspec.Struct, eq=False):
         lost: Whether it died with a box.
     """
 
-    flight: Flight
-    queue_s: float
-    service_s: float = 0.0
-    backlog_s: float = 0.0
-    batch: int = 0
-    lost: bool = False
+    __slots__ = ("backlog_s", "batch", "flight", "lost", "queue_s", "service_s")
+
+    def __init__(
+        self,
+        flight: Flight,
+        queue_s: float,
+        service_s: float = 0.0,
+        backlog_s: float = 0.0,
+        batch: int = 0,
+        *,
+        lost: bool = False,
+    ) -> None:
+        self.flight = flight
+        self.queue_s = queue_s
+        self.service_s = service_s
+        self.backlog_s = backlog_s
+        self.batch = batch
+        self.lost = lost
 
 
 class Peer:
@@ -94,7 +104,6 @@ class Peer:
 
     def forward(self, now_s: float, flight: Flight) -> None:
         """Sends a call, after what has to be worked on it here."""
-        flight.target.coming += 1
         if flight.target.model.prefix_s:
             self._agenda.at(now_s + flight.target.model.prefix_s, self._leave, flight)
         else:

@@ -3,18 +3,24 @@
 One scaler decides for all boxes of a site. A replica runs one batch at a time; a box has at most as
 many of one variant as it has cores, and of all variants as its memory holds. A new one goes to the
 box with the fewest for each core, and of several the one with the least to do is given up first.
+
+Where no box has room for what is wanted, what nobody calls and is worth less to the scaler makes
+room at once; for a call that waits, whatever nobody calls does.
 """
 
+import math
 from typing import Final
 
 from edgefn.routing.decisions import Decision, Send
 from edgefn.scaling.demand import Demand
+from edgefn.scaling.pool import QUIET_S
 from edgefn.scaling.scaler import Scaler
 from edgefn.scaling.snapshot import FunctionLoad, Snapshot, VariantLoad
 from edgefn.simulate.engine.call import Visit
-from edgefn.simulate.engine.device import Device, Replica
+from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.fleet import Fleet
 from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.replica import Replica
 from edgefn.simulate.engine.serving import Key
 from edgefn.simulate.engine.site import Site
 from edgefn.simulate.scenario import VariantModel
@@ -31,6 +37,7 @@ class _Group:
         replicas: Starting or ready.
         retiring: Those that only answer what they have.
         answered: Calls of replicas that are gone.
+        called_s: When it was last called.
     """
 
     def __init__(self, function: Function, model: VariantModel, *, is_default: bool) -> None:
@@ -41,6 +48,7 @@ class _Group:
         self.replicas: list[Replica] = []
         self.retiring: list[Replica] = []
         self.answered = 0
+        self.called_s = -math.inf
 
 
 class SiteScaling:
@@ -83,13 +91,14 @@ class SiteScaling:
             slack_s = visit.deadline_s - now_s - work_s
             if isinstance(decision, Send):
                 slack_s = visit.deadline_s - now_s - decision.service_s - decision.network_s
+        group.called_s = now_s
         group.demand.want(now_s, work_s, slack_s)
 
     def wake(self, now_s: float, function: str, variant: str) -> None:
         """A call waits for a first replica."""
         group = self._groups.get((function, variant))
         if group is not None and not group.replicas:
-            self._start(now_s, group)
+            self._start_somewhere(now_s, group)
 
     # What boxes do.
 
@@ -118,16 +127,16 @@ class SiteScaling:
         retired = False
         for group in self._groups.values():
             wanted = plan.desired.get((group.function.name, group.load_name), 0)
-            while len(group.replicas) < wanted and self._start(now_s, group):
+            while len(group.replicas) < wanted and self._start_somewhere(now_s, group):
                 pass
             while len(group.replicas) > wanted:
-                self._retire(now_s, group)
+                self._retire(now_s, group, self._idlest(group))
                 retired = True
         if retired or self._started != before:
             self._fleet.tell_table(now_s, self._site)
 
     def _snapshot(self) -> Snapshot:
-        by_function: dict[str, list[VariantLoad]] = {}
+        by_function: dict[Function, list[VariantLoad]] = {}
         for group in self._groups.values():
             load = VariantLoad(
                 name=group.load_name,
@@ -140,17 +149,22 @@ class SiteScaling:
                 boot_s=group.model.load_s,
                 memory_bytes=group.model.memory_bytes,
             )
-            by_function.setdefault(group.function.name, []).append(load)
+            by_function.setdefault(group.function, []).append(load)
         functions = tuple(
-            FunctionLoad(name=name, scale=self._scale, variants=tuple(loads))
-            for name, loads in by_function.items()
+            FunctionLoad(
+                name=function.name,
+                scale=self._scale,
+                variants=tuple(loads),
+                saves_energy=function.model.objective == "energy",
+            )
+            for function, loads in by_function.items()
         )
         memory_bytes = sum(one.box.model.memory_bytes for one in self._site.devices if one.up)
         return Snapshot(functions=functions, memory_bytes=memory_bytes)
 
-    def _start(self, now_s: float, group: _Group) -> bool:
-        """Starts a replica, if a box has room for it."""
-        device = self._room(group)
+    def _start_somewhere(self, now_s: float, group: _Group) -> bool:
+        """Starts a replica, if a box has room for it or can make some."""
+        device = self._room(group) or self._make_room(now_s, group)
         if device is None:
             return False
         self._count(now_s)
@@ -168,9 +182,12 @@ class SiteScaling:
             self._fleet.tell_table(now_s, self._site)
             self._site.connect(now_s, replica)
 
-    def _retire(self, now_s: float, group: _Group) -> None:
-        """Gives up the replica with the least to do; one that has not started yet, if there is."""
-        replica = min(reversed(group.replicas), key=lambda one: (one.up, self._held(one)))
+    def _idlest(self, group: _Group) -> Replica:
+        """Returns the replica with the least to do; one that has not started yet, if there is."""
+        return min(reversed(group.replicas), key=lambda one: (one.up, self._held(one)))
+
+    def _retire(self, now_s: float, group: _Group, replica: Replica) -> None:
+        """Lets a replica only answer what it has."""
         group.replicas.remove(replica)
         group.retiring.append(replica)
         replica.retired = True
@@ -180,11 +197,15 @@ class SiteScaling:
         """Ends the replicas that have answered all they had."""
         for group in self._groups.values():
             for replica in [one for one in group.retiring if not self._held(one)]:
-                self._count(now_s)
-                group.retiring.remove(replica)
-                group.answered += replica.answered
-                replica.device.replicas.remove(replica)
-                del self._site.targets[replica.endpoint]
+                self._end(now_s, group, replica)
+
+    def _end(self, now_s: float, group: _Group, replica: Replica) -> None:
+        """Frees what a replica that has retired and has nothing to do had."""
+        self._count(now_s)
+        group.retiring.remove(replica)
+        group.answered += replica.answered
+        replica.device.replicas.remove(replica)
+        del self._site.targets[replica.endpoint]
 
     def _room(self, group: _Group) -> Device | None:
         """Returns the box that has the most room for one more; None: there is none."""
@@ -192,16 +213,50 @@ class SiteScaling:
         for device in self._site.devices:
             model = device.box.model
             same = sum(one.device is device for one in group.replicas)
-            held_bytes = sum(one.model.memory_bytes for one in device.replicas)
-            fits = not model.memory_bytes or (
-                held_bytes + group.model.memory_bytes <= model.memory_bytes
-            )
+            fits = _free_bytes(device) >= group.model.memory_bytes
             if not device.up or same >= model.cores or not fits:
                 continue
             density = (same * len(self._groups) + len(device.replicas)) / model.cores
             if best is None or density < least:
                 best, least = device, density
         return best
+
+    def _make_room(self, now_s: float, group: _Group) -> Device | None:
+        """Ends what is worth least altogether on a box, so that it has room; None: nothing is."""
+        wanted_bytes = group.model.memory_bytes
+        best: Device | None = None
+        least, ended = math.inf, list[tuple[_Group, Replica]]()
+        idle = self._idle(now_s, group)
+        for device in self._site.devices:
+            free_bytes, worth, here = _free_bytes(device), 0.0, list[tuple[_Group, Replica]]()
+            for each, one, replica in idle:
+                if free_bytes < wanted_bytes and replica.device is device:
+                    free_bytes += one.model.memory_bytes
+                    worth += each * one.model.memory_bytes
+                    here.append((one, replica))
+            if here and free_bytes >= wanted_bytes and worth < least:
+                best, least, ended = device, worth, here
+        for one, replica in ended:
+            self._retire(now_s, one, replica)
+            self._end(now_s, one, replica)
+        if ended:
+            self._fleet.tell_table(now_s, self._site)
+        return best
+
+    def _idle(self, now_s: float, group: _Group) -> list[tuple[float, _Group, Replica]]:
+        """Returns the replicas that may make room for one of a group, the least worthy first."""
+        limit = math.inf
+        if not self._site.waiting(group.function.name, group.model.name):
+            limit = self._scaler.worth(now_s, group.function.name, group.load_name)
+        idle = [
+            (worth, one, replica)
+            for one in self._groups.values()
+            if one is not group and one.replicas and now_s - one.called_s >= QUIET_S
+            if (worth := self._scaler.worth(now_s, one.function.name, one.load_name)) < limit
+            for replica in one.replicas
+            if not self._held(replica)
+        ]
+        return sorted(idle, key=lambda each: each[0])
 
     def _held(self, replica: Replica) -> int:
         runs = sum(len(run.calls) for run in replica.device.runs if run.replica is replica)
@@ -216,3 +271,11 @@ class SiteScaling:
         count = sum(len(one.replicas) + len(one.retiring) for one in self._groups.values())
         self.replica_s += count * (now_s - since_s)
         self._fleet.tally.kept(since_s, count * (now_s - since_s))
+
+
+def _free_bytes(device: Device) -> float:
+    """Returns how much more memory replicas may have on a box."""
+    limit_bytes = device.box.model.memory_bytes
+    if not limit_bytes:
+        return math.inf
+    return limit_bytes - sum(one.model.memory_bytes for one in device.replicas)

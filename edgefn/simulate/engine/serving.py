@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from edgefn.simulate.engine.device import Replica
+from edgefn.simulate.engine.replica import Replica
 
 if TYPE_CHECKING:
     from edgefn.simulate.engine.peer import Peer

@@ -5,10 +5,8 @@ queue, the slower of two sendings too; calls that a box took with it go elsewher
 so; those for which no replica is up wait for one.
 """
 
-from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Final
 
 from edgefn.routing.decisions import Decision, Rng, Send, Wait
 from edgefn.routing.events import (
@@ -20,21 +18,22 @@ from edgefn.routing.events import (
 )
 from edgefn.simulate.arrival import Arrival
 from edgefn.simulate.engine.agenda import Agenda
-from edgefn.simulate.engine.call import Flight, Visit, forwarded
-from edgefn.simulate.engine.causes import COLD, LOST, REFUSED, cause_of
-from edgefn.simulate.engine.device import Device, Refusal, Replica, Run
+from edgefn.simulate.engine.call import Flight, Visit, detach, forwarded, take_apart
+from edgefn.simulate.engine.causes import COLD, LOST, REFUSED, cause_of, refusal_cause_of
+from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.lobby import Lobby
 from edgefn.simulate.engine.log import REFUSED as LOG_REFUSED
 from edgefn.simulate.engine.log import WAITS as LOG_WAITS
+from edgefn.simulate.engine.patience import Patience
 from edgefn.simulate.engine.peer import Peer, Reply
+from edgefn.simulate.engine.replica import Refusal, Replica, Run
 from edgefn.simulate.engine.second_chances import Retrying, Wakes
 from edgefn.simulate.engine.serving import Serving
 from edgefn.simulate.engine.tally import Tally
 from edgefn.simulate.engine.target import Target
 from edgefn.simulate.fleet import Site as SitePlace
 from edgefn.simulate.policy import Policy
-
-GIVE_UP_S: Final = 0.005  # after its deadline a call is given up, as the production gateway does
 
 
 class Site:
@@ -61,7 +60,6 @@ class Site:
         agenda: Agenda,
         tally: Tally,
         *,
-        half_trip_s: float,
         rng: Rng,
         luck: Callable[[], float],
         cancels_overdue: bool,
@@ -81,11 +79,12 @@ class Site:
         self._agenda = agenda
         self._tally = tally
         self._log = tally.log.add
-        self.half_trip_s = half_trip_s
+        self._after_trip = agenda.after_trip
+        self.half_trip_s = agenda.trip_s
         self._rng = rng
         self._cancels_overdue = cancels_overdue
-        self._open: list[deque[Visit]] = [deque() for _ in functions]
-        self._waiting: dict[str, list[Visit]] = {}
+        self._patience = [Patience(agenda, one.deadline_s, self._give_up) for one in functions]
+        self._lobby = Lobby()
         self._retries: Retrying | None = None
 
     def use(self, policy: Policy) -> None:
@@ -101,25 +100,14 @@ class Site:
         """A call comes from outside."""
         now_s, _, number, size_bytes, luck, network_luck = arrival
         function = self._functions[number]
-        second = self._tally.called(now_s, self.index, number)
-        deadline_s = now_s + function.deadline_s if function.deadline_s else None
-        visit = Visit(
-            function.name,
-            deadline_s,
-            size_bytes,
-            now_s,
-            function,
-            luck,
-            network_luck,
-            second,
-            function.priority,
-            function.idempotent,
-        )
-        if deadline_s is not None:
-            unanswered = self._open[number]
-            if not unanswered:
-                self._agenda.at(deadline_s + GIVE_UP_S, self._look_after, unanswered)
-            unanswered.append(visit)
+        counts = self._tally.called(now_s, self.index, number)
+        limit_s = function.deadline_s
+        if limit_s:
+            deadline_s = now_s + limit_s
+            visit = Visit(function, deadline_s, size_bytes, now_s, luck, network_luck, counts)
+            self._patience[number].begin(visit, deadline_s)
+        else:
+            visit = Visit(function, None, size_bytes, now_s, luck, network_luck, counts)
         decision = self._decide(now_s, visit, self._rng)
         if self.wakes is not None:
             self.wakes.wanted(now_s, visit, decision)
@@ -144,13 +132,15 @@ class Site:
         if visit is not None and not visit.done:
             visit.done = True
             self._abandon(now_s, visit, overdue=False)
+            detach(flight)
 
     # What becomes of it.
 
     def answered(self, now_s: float, run: Run) -> None:
         """A batch of calls was answered by a replica of this site."""
-        size, service_s, backlog_s = len(run.calls), run.service_s, run.backlog_s
-        for waiting in run.calls:
+        calls, run.calls = run.calls, []  # so that they are no cycle
+        size, service_s, backlog_s = len(calls), run.service_s, run.backlog_s
+        for waiting in calls:
             flight = waiting.item
             visit = flight.visit
             queue_s = run.started_s - waiting.arrived_s
@@ -159,15 +149,15 @@ class Site:
                 Answered(flight.send, queue_s, service_s, backlog_s, size, flight.abandoned),
             )
             flight.over = True
-            if visit.origin is None:
+            origin = visit.origin
+            if origin is None:
                 self._answer(now_s, visit, flight)
             elif not visit.done:
                 visit.done = True
                 visit.left_s = now_s
                 queue_s = now_s - visit.arrived_s - service_s
-                self._reply_to(visit.origin).reply(
-                    now_s,
-                    Reply(visit.origin, queue_s, service_s, backlog_s, size),
+                self._reply_to(origin).reply(
+                    now_s, Reply(origin, queue_s, service_s, backlog_s, size)
                 )
 
     def refused(self, now_s: float, refusal: Refusal) -> None:
@@ -203,6 +193,8 @@ class Site:
             self._answer(now_s, visit, flight)
         else:
             self._without(now_s, flight, reply.backlog_s)
+        if visit.done:
+            detach(flight)
 
     def lost(self, now_s: float, flight: Flight) -> None:
         """A call went down with a box."""
@@ -227,9 +219,8 @@ class Site:
         replica.up = True
         self.policy.observe(now_s, Connected(replica.endpoint))
         self.serving.add(now_s, replica)
-        for visit in self._waiting.pop(replica.function, ()):
-            if not visit.done:
-                self._resume(now_s, visit)
+        for visit in self._lobby.leave(now_s, replica.function):
+            self._carry_out(now_s, visit, self._decide(now_s, visit, self._rng))
 
     def disconnect(self, now_s: float, replica: Replica) -> None:
         """A replica takes no calls any more."""
@@ -244,8 +235,7 @@ class Site:
 
     def waiting(self, function: str, variant: str) -> int:
         """Returns how many calls wait for a replica of a variant."""
-        waiting = self._waiting.get(function, ())
-        return sum(one.waits_for == variant and not one.done for one in waiting)
+        return self._lobby.waiting(function, variant)
 
     # Decisions.
 
@@ -264,18 +254,17 @@ class Site:
     def _send(self, now_s: float, visit: Visit, send: Send) -> None:
         target = self.targets[send.endpoint]
         self._log(target.number)
+        replica, peer = target.replica, target.peer
         # The second sending of a call has luck of its own, but the same one under every policy.
-        luck = visit.network_luck if visit.flights else visit.luck
-        flight = Flight(visit, send, target, luck)
-        visit.flights.append(flight)
-        replica = target.replica
+        flight = Flight(visit, send, target, visit.network_luck if visit.flights else visit.luck)
+        visit.flights = (*visit.flights, flight)
+        target.coming += 1
         if replica is not None:
             if visit.deadline_s is not None:
                 flight.deadline_s = visit.deadline_s - self.half_trip_s
-            target.coming += 1
-            self._agenda.at(now_s + self.half_trip_s, replica.device.arrive, flight)
-        elif target.peer is not None:
-            target.peer.forward(now_s, flight)
+            self._after_trip(now_s, replica.arrive, flight)
+        elif peer is not None:
+            peer.forward(now_s, flight)
         if send.hedge_at_s < inf:
             self._agenda.at(max(now_s, send.hedge_at_s), self._hedge, flight)
 
@@ -289,18 +278,11 @@ class Site:
             self._send(now_s, visit, send)
 
     def _wait(self, now_s: float, visit: Visit, variant: str) -> None:
-        visit.waits_since_s = now_s
-        visit.waits_for = variant
-        self._waiting.setdefault(visit.function, []).append(visit)
+        self._lobby.enter(now_s, visit, variant)
         if self.wakes is not None:
             self.wakes.wake(now_s, visit.function, variant)
         if visit.origin is not None and visit.deadline_s is not None:
             self._agenda.at(max(now_s, visit.deadline_s), self._stop_waiting, visit)
-
-    def _resume(self, now_s: float, visit: Visit) -> None:
-        visit.waited_s += now_s - visit.waits_since_s
-        visit.waits_since_s = inf
-        self._carry_out(now_s, visit, self._decide(now_s, visit, self._rng))
 
     def _stop_waiting(self, now_s: float, visit: Visit) -> None:
         if visit.waits_since_s < inf and not visit.done:
@@ -322,12 +304,13 @@ class Site:
             self._tally.answered(now_s, self.index, visit, flight)
         if len(visit.flights) > 1:
             self._abandon(now_s, visit, overdue=False)
+        take_apart(visit)
 
     def _without(self, now_s: float, flight: Flight, backlog_s: float) -> None:
         """A sending of a call came to nothing; there may be another one."""
         visit = flight.visit
         if not visit.done and all(one.over for one in visit.flights):
-            self._miss(now_s, visit, _refusal_cause(now_s, visit), backlog_s)
+            self._miss(now_s, visit, refusal_cause_of(now_s, visit), backlog_s)
 
     def _miss(self, now_s: float, visit: Visit, cause: str, backlog_s: float = 0.0) -> None:
         """Ends a call without an answer."""
@@ -335,6 +318,7 @@ class Site:
         origin = visit.origin
         if origin is None:
             self._tally.missed(now_s, visit, cause)
+            take_apart(visit)
             return
         visit.left_s = now_s
         reply = Reply(
@@ -345,20 +329,13 @@ class Site:
         )
         self._reply_to(origin).reply(now_s, reply)
 
-    def _look_after(self, now_s: float, unanswered: deque[Visit]) -> None:
-        """Gives up the calls of a function whose time is up."""
-        while unanswered:
-            visit = unanswered[0]
-            if not visit.done:
-                give_up_s = visit.arrived_s + visit.of.deadline_s + GIVE_UP_S
-                if give_up_s > now_s:
-                    self._agenda.at(give_up_s, self._look_after, unanswered)
-                    return
-                visit.done = True
-                cause = COLD if visit.waits_since_s < inf else cause_of(now_s, visit)
-                self._tally.missed(now_s, visit, cause)
-                self._abandon(now_s, visit, overdue=True)
-            unanswered.popleft()
+    def _give_up(self, now_s: float, visit: Visit) -> None:
+        """Waits no longer for a call whose time is up."""
+        visit.done = True
+        cause = COLD if visit.waits_since_s < inf else cause_of(now_s, visit)
+        self._tally.missed(now_s, visit, cause)
+        self._abandon(now_s, visit, overdue=True)
+        take_apart(visit)
 
     def _abandon(self, now_s: float, visit: Visit, *, overdue: bool) -> None:
         """Stops waiting for what a call was sent with and has not come back."""
@@ -371,7 +348,7 @@ class Site:
                 continue
             replica, peer = flight.target.replica, flight.target.peer
             if replica is not None:
-                self._agenda.at(now_s + self.half_trip_s, replica.device.cancel, flight)
+                self._after_trip(now_s, replica.device.cancel, flight)
             elif peer is not None:
                 peer.cancel(now_s, flight)
 
@@ -380,10 +357,3 @@ class Site:
         peer = origin.target.peer
         assert peer is not None  # a flight to another gateway goes over a link
         return peer
-
-
-def _refusal_cause(now_s: float, visit: Visit) -> str:
-    flight = visit.flights[0]
-    if flight.visited is not None and not flight.visited.flights:
-        return COLD if flight.visited.waited_s else REFUSED
-    return cause_of(now_s, visit)

@@ -2,8 +2,8 @@
 
 from edgefn.routing.events import TableChanged
 from edgefn.routing.table import DeployedEndpoint, DeployedVariant, Deployment, Place
-from edgefn.simulate.engine.device import Replica
 from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.replica import Replica
 from edgefn.simulate.engine.site import Site
 from edgefn.simulate.scenario import FunctionModel, VariantModel
 

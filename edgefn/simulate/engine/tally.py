@@ -5,11 +5,11 @@ from typing import Any
 
 from edgefn.simulate.engine.call import Flight, Visit
 from edgefn.simulate.engine.causes import CAUSES
-from edgefn.simulate.engine.device import Device, Run
-from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.counts import Counts
+from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.histogram import Histogram
 from edgefn.simulate.engine.log import MISSED, DecisionLog
-from edgefn.simulate.result import Second
+from edgefn.simulate.engine.replica import Run
 from edgefn.simulate.scenario import Scenario
 
 
@@ -30,7 +30,7 @@ class Tally:
         self._warm_up_s = scenario.warm_up_s
         self._until_s = scenario.duration_s
         length = max(1, ceil(scenario.duration_s - scenario.warm_up_s))
-        self.seconds = [Second() for _ in range(length)]
+        self.seconds = [Counts() for _ in range(length)]
         self._functions = len(scenario.functions)
         self.calls = [0] * (self._functions * sites)  # by site and function
         self.on_time = [0] * (self._functions * sites)
@@ -39,29 +39,30 @@ class Tally:
         self.floor_violations = 0
         self.energy_j = 0.0
 
-    def called(self, now_s: float, site: int, function: int) -> Second | None:
+    def called(self, now_s: float, site: int, function: int) -> Counts | None:
         """A call came in; returns where it is counted."""
         self.open += 1
-        if now_s < self._warm_up_s:
+        since_s = now_s - self._warm_up_s
+        if since_s < 0.0:
             return None
         self.calls[site * self._functions + function] += 1
-        second = self.seconds[min(int(now_s - self._warm_up_s), len(self.seconds) - 1)]
-        second.calls += 1
-        return second
+        counts = self._at(since_s)
+        counts.calls += 1
+        return counts
 
     def answered(self, now_s: float, site: int, visit: Visit, flight: Flight) -> None:
         """A call was answered in time."""
         self.open -= 1
-        target = flight.target
         self._log(now_s)
-        second = visit.second
-        if second is None:
+        counts = visit.counts
+        if counts is None:
             return
         self.latencies.add(now_s - visit.arrived_s)
-        function: Function = visit.of
-        accuracy = target.model.accuracy
-        second.on_time += 1
-        second.accuracy += accuracy
+        function = visit.of
+        target = flight.target
+        accuracy = target.accuracy
+        counts.on_time += 1
+        counts.accuracy += accuracy
         self.on_time[site * self._functions + function.index] += 1
         label = target.label
         self.variants[label] = self.variants.get(label, 0) + 1
@@ -70,7 +71,7 @@ class Tally:
 
     def late(self, now_s: float, visit: Visit) -> None:
         """A call that was missed is answered all the same."""
-        if visit.second is not None:
+        if visit.counts is not None:
             self.latencies.add(now_s - visit.arrived_s)
 
     def missed(self, now_s: float, visit: Visit, cause: str) -> None:
@@ -78,38 +79,37 @@ class Tally:
         self.open -= 1
         self._log(now_s)
         self._log(MISSED - CAUSES.index(cause))
-        second = visit.second
-        if second is not None:
-            second.misses[cause] = second.misses.get(cause, 0) + 1
+        counts = visit.counts
+        if counts is not None:
+            counts.misses[cause] = counts.misses.get(cause, 0) + 1
 
     def hedged(self, visit: Visit) -> None:
         """A call was sent a second time, to be sure."""
-        if visit.second is not None:
+        if visit.counts is not None:
             self.hedges += 1
 
     def ran(self, now_s: float, device: Device, run: Run) -> None:
         """A batch begins to run: it costs, whatever becomes of it."""
-        model = run.replica.model
+        replica = run.replica
         for waiting in run.calls:
-            second = waiting.item.visit.second
-            if second is not None:
-                second.cost += model.cost
-                self.energy_j += model.energy_j
+            counts = waiting.item.visit.counts
+            if counts is not None:
+                counts.cost += replica.cost
+                self.energy_j += replica.energy_j
         if self._warm_up_s <= now_s < self._until_s:
             device.busy_s += run.service_s
 
     def kept(self, now_s: float, replica_s: float) -> None:
         """Replicas were kept for a while, at most until the end."""
-        self.seconds[min(int(now_s - self._warm_up_s), len(self.seconds) - 1)].replicas += replica_s
+        self._at(now_s - self._warm_up_s).replicas += replica_s
 
     def totals(self) -> dict[str, Any]:
-        """Returns what `RunResult` has of it; to be asked once, at the end."""
+        """Returns what `RunResult` has of it."""
         calls = sum(second.calls for second in self.seconds)
         on_time = sum(second.on_time for second in self.seconds)
         accuracy = sum(second.accuracy for second in self.seconds)
         misses: dict[str, int] = {}
         for second in self.seconds:
-            second.accuracy = second.accuracy / second.on_time if second.on_time else 0.0
             for cause, count in second.misses.items():
                 misses[cause] = misses.get(cause, 0) + count
         return {
@@ -129,9 +129,15 @@ class Tally:
                 "p99.9": self.latencies.quantile(0.999),
             },
             "variants": dict(sorted(self.variants.items())),
-            "seconds": self.seconds,
+            "seconds": [second.second() for second in self.seconds],
             "decisions": self.log.sha256(),
         }
+
+    def _at(self, since_s: float) -> Counts:
+        """Returns where is counted what is so long after the warm-up; the last one has the rest."""
+        index = int(since_s)
+        seconds = self.seconds
+        return seconds[index] if index < len(seconds) else seconds[-1]
 
     def by_function(self, index: int) -> tuple[int, int]:
         """Returns calls and calls on time of one function."""

@@ -75,12 +75,10 @@ class Scene:
         self.alarms = Alarms(lambda call: None)
         self.flights = Flights(self.router, self.alarms, self)
         self.sendings, self.again, self.late = [], [], []
+        self.silent = {}
 
-    def sent(self, call, send):
+    def sent_again(self, call, send):
         self.sendings.append(send.purpose)
-
-    def heard(self, carrier):
-        pass
 
     def overdue(self, flight):
         self.late.append(flight)
@@ -143,7 +141,7 @@ async def test_a_hedge_is_sent_at_its_time_and_the_first_answer_wins(scene):
         True,
     ]
     assert call.answered.result() is reply
-    assert scene.sendings == ["first", "hedge"]
+    assert scene.sendings == ["hedge"]
 
 
 async def test_an_error_waits_for_the_other_flight(scene):
@@ -192,7 +190,7 @@ async def test_a_refusal_is_tried_elsewhere(scene):
     scene.router.retries = make_send("r2", "retry")
     call, flight = scene.start()
     scene.flights.replied(flight, make_reply(Outcome.ERROR, batch=0))
-    assert not call.answered.done() and scene.sendings == ["first", "retry"]
+    assert not call.answered.done() and scene.sendings == ["retry"]
     call, flight = scene.start()
     scene.flights.replied(flight, make_reply(Outcome.ERROR, batch=1))
     assert call.answered.done()

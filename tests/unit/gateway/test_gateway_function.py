@@ -63,16 +63,15 @@ def test_reports_are_differences(function):
     """Each count is reported once; without news there is no report."""
     assert function.take_report({}) is not None  # that it exists is news
     assert function.take_report({}) is None
-    function.count_result(0.003, reply())
-    function.count_result(0.02, reply())
-    function.count_result(99.0, reply())
+    for elapsed_s in (0.003, 0.02, 99.0):
+        function.count_result(elapsed_s, reply(), "python")
     function.count_variant("python")
     function.count(429)
     function.count_miss("queue")
     first = function.take_report({"r1": 1})
     assert first.outcomes == {200: 3, 429: 1}
     assert first.misses == {"queue": 1}
-    assert first.variants == {"python": 1}
+    assert first.variants == {"python": 4}
     assert first.latency_buckets[LATENCY_EDGES_S.index(0.005)] == 1
     assert first.latency_buckets[LATENCY_EDGES_S.index(0.02)] == 1  # an edge is in its bucket
     assert first.latency_buckets[-1] == 1
@@ -101,13 +100,13 @@ def test_a_bounded_number_of_calls_waits(function):
 
 
 def test_the_budget_on_the_wire_is_what_is_left():
-    """A frame carries the time until the deadline, never less than nothing, or none."""
+    """Until the deadline, but for the way back; never less than nothing, or none."""
     call = make_call()
-    for now_s, budget_us in ((100.2, 300_000), (101.0, 0)):
-        frame = parse_frame(call.frame(7, now_s))
+    for now_s, way_back_s, budget_us in ((100.2, 0.0, 300_000), (100.2, 0.1, 200_000), (101, 0, 0)):
+        frame = parse_frame(call.frame(7, now_s, way_back_s))
         assert isinstance(frame, Call)
         assert frame.budget_us == pytest.approx(budget_us, abs=2)
-    frame = parse_frame(make_call(budget_s=None).frame(7, 100.2))
+    frame = parse_frame(make_call(budget_s=None).frame(7, 100.2, 0.1))
     assert isinstance(frame, Call) and frame.budget_us == NO_BUDGET
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgefn.scaling.demand import Demand
-from edgefn.scaling.envelope import MAX_MOMENTS, WINDOW_S, Envelope
+from edgefn.scaling.envelope import PATIENT_S, WINDOW_S, Envelope
+from edgefn.scaling.moments import MAX_MOMENTS
 
 
 def envelope_of(calls: list[tuple[float, float]], slack_s: float) -> Envelope:
@@ -59,10 +60,19 @@ def test_a_rate_that_lasts_is_believed_before_it_fills_the_window() -> None:
     assert envelope_of([*slow, *fast], slack_s=0.2).curve(20.0).offered == pytest.approx(2, rel=0.1)
 
 
-def test_calls_without_a_deadline_wait_for_a_few_runs() -> None:
-    """Without any patience each would need a server of its own, with endless patience none."""
-    bursts = [(4.0 * number + 0.001 * call, 0.1) for number in range(5) for call in range(10)]
-    assert 1.0 < envelope_of(bursts, math.inf).curve(20.0).need(0.99) < 4.0
+def test_calls_without_a_deadline_wait_for_a_while() -> None:
+    """Without any patience each of a burst would need a server, with endless patience none."""
+    bursts = [(4.0 * number + 0.001 * call, 0.1) for number in range(5) for call in range(40)]
+    need = envelope_of(bursts, math.inf).curve(20.0).need(0.99)
+    assert need == pytest.approx(4.0 / (PATIENT_S + 0.1), rel=0.1)
+
+
+def test_callers_that_wait_for_each_answer_want_no_more_servers() -> None:
+    """They keep two servers full, of whatever number of them; with deadlines that is too much."""
+    full = [(0.05 * index, 0.1) for index in range(400)]
+    patient, hurried = (envelope_of(full, slack_s).curve(20.0) for slack_s in (math.inf, 0.5))
+    assert patient.need(0.99) <= 2.0 < hurried.need(0.99)
+    assert patient.is_patient
 
 
 def test_old_calls_are_forgotten() -> None:
@@ -77,8 +87,9 @@ def test_it_stays_small_however_many_calls_come() -> None:
     """A hundred thousand calls: what is kept is bounded, and the rate is right."""
     calls = [(0.0001 * index, 0.0002) for index in range(100_000)]
     envelope = envelope_of(calls, slack_s=0.01)
-    assert sum(len(moments_s) for moments_s, _, _ in envelope._reports) <= MAX_MOMENTS
-    assert envelope.curve(10.0).offered == pytest.approx(2.0, rel=0.3)
+    curve = envelope.curve(10.0)
+    assert len(curve.calls) <= MAX_MOMENTS
+    assert curve.offered == pytest.approx(2.0, rel=0.3)
 
 
 @settings(max_examples=40)

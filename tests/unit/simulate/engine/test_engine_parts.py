@@ -97,3 +97,22 @@ def test_urgency_is_the_deadline_of_the_head():
     assert queue.urgency_s() == 9.0
     queue.cancel(late)
     assert queue.urgency_s() == NO_DEADLINE
+
+
+def test_agenda_merges_trips_with_the_rest():
+    """Trips and other events take place in one order, by time and then as they were put down."""
+    agenda, done = Agenda(trip_s=1.0), []
+
+    def note(now_s, subject):
+        done.append((now_s, subject))
+
+    agenda.at(2.0, note, "before")
+    agenda.after_trip(1.0, note, "trip")
+    agenda.at(2.0, note, "after")
+    agenda.at(1.5, note, "first")
+    agenda.after_trip(1.5, note, "last")
+    agenda.run_until(2.0)
+    assert [subject for _, subject in done] == ["first", "before", "trip", "after"]
+    assert (len(agenda), agenda.events) == (1, 5)
+    agenda.run_next()
+    assert done[-1] == (2.5, "last")

@@ -14,8 +14,9 @@ import pytest
 
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight, Visit
-from edgefn.simulate.engine.device import Device, Refusal, Replica, Run
+from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.function import Function
+from edgefn.simulate.engine.replica import Refusal, Replica, Run
 from edgefn.simulate.engine.tally import Tally
 from edgefn.simulate.engine.target import target
 from edgefn.simulate.fleet import sites_of
@@ -62,7 +63,7 @@ def simulated_waits(gaps_s, services_s, cores):
     )
     agenda, gateway = Agenda(), Waits()
     box = sites_of(scenario)[0].boxes[0]
-    device = Device(box, agenda, Tally(scenario, 1), gateway=gateway, half_trip_s=0.0)
+    device = Device(box, agenda, Tally(scenario, 1), gateway=gateway)
     queue = CallQueue(limit=SIMULATED)
     replica = Replica("f/only@box", device, "f", model, queue, cores)
     replica.noise = lambda luck: luck
@@ -74,7 +75,7 @@ def simulated_waits(gaps_s, services_s, cores):
     for gap_s, service_s in zip(gaps_s.tolist(), services_s.tolist(), strict=True):
         now_s += gap_s
         agenda.run_until(now_s)
-        visit = Visit("f", None, 1, now_s, function, service_s, 0.0, None, 5, True)
+        visit = Visit(function, None, 1, now_s, service_s, 0.0, None)
         there.coming += 1
         device.arrive(now_s, Flight(visit, None, there, service_s))
     agenda.run_until(math.inf)
