@@ -32,7 +32,8 @@ imports: $(VENV)/.installed-dev ## Checks which module may import which
 unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them)
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Measures a decision; compares the running box with plain aiohttp (ARGS=--quick)
+# A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
+bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
 	$(BIN)/python tests/bench/routing.py
 	$(BIN)/python tests/bench/run.py $(ARGS)
 

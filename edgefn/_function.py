@@ -124,15 +124,16 @@ def edge_function(function: Any = None, /, **options: Any) -> Any:
             model: Path of an .onnx or .tflite file in the function's folder; or, with several
                 `Model` parameters, a mapping of their names to paths.
             deadline_ms: For calls that bring none of their own.
-            min_accuracy: Between 0 and 1; below it no variant is served.
-            tiers: Where it may run, in order of preference; default `("edge", "cloud")`.
+            min_accuracy: Between 0 and 1; below it no variant is served, but see `degrade`.
+            tiers: Where its calls may go, in order of preference; default `("edge", "cloud")`.
             batch: Most calls in one run. Above 1 the function takes a list for each parameter and
                 returns a list of the same length; it must not matter to a call who its neighbours
                 are, since after an exception they are run again one by one.
             scale: `(min, max, idle_s)` replicas on a box; default `(1, 4, 300)`.
             timeout_s: Wall-clock limit on one run; a replica beyond it is killed. Default 30.
             requirements: Distributions that it needs, as in `("scipy>=1.14",)`.
-            objective: `latency` (default), `balanced`, `accuracy` or `energy`.
+            objective: What counts among variants and boxes that meet the deadline: `latency`
+                (default), `balanced`, `accuracy` or `energy`.
             priority: From 0 to 9, the more urgent the higher, for calls that bring none of their
                 own; default 5. Under overload a box refuses the lower ones first, of all functions.
             idempotent: Whether a call may run twice: hedged, or tried again when it is lost.

@@ -219,6 +219,7 @@ class _Running:
                 {"gateway": gateway, "pid": pid, "connections": self._totals.connections(gateway)}
                 for gateway, pid in self._gateways.pids().items()
             ],
+            "places": self._totals.places(),
             "functions": await self.function_statuses(),
         }
 

@@ -37,6 +37,7 @@ def box_counts(
         "at_s": time.monotonic(),
         "connections": sum(totals.connections(gateway) for gateway in gateways),
         "latency_edges_s": LATENCY_EDGES_S,
+        "places": totals.places(),
         "functions": [
             _function_counts(function, replicas, totals)
             for function in sorted(functions, key=lambda one: one.serving.function)
@@ -62,6 +63,7 @@ def _function_counts(function: Function, replicas: list[Replica], totals: Totals
         ],
         "refused": counts.refused,
         "degraded": counts.degraded,
+        "forwarded_in": counts.forwarded_in,
         "misses": counts.misses,
         "latency_buckets": counts.latency_buckets,
         "latency_sum_s": counts.latency_sum_s,

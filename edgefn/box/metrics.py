@@ -144,14 +144,18 @@ class BoxCollector(Collector):
         degraded = CounterMetricFamily(
             "edgefn_degraded", "Results below the floor of accuracy", labels=["function"]
         )
+        forwarded = CounterMetricFamily(
+            "edgefn_forwarded_in", "Calls that peers sent here", labels=["function"]
+        )
         for name, totals in self._counted():
+            forwarded.add_metric([name], totals.forwarded_in)
             degraded.add_metric([name], totals.degraded)
             for cause, count in sorted(totals.misses.items()):
                 misses.add_metric([name, cause], count)
             queue.add_metric([name], totals.queue_sum_s)
             service.add_metric([name], totals.service_sum_s)
             cold.add_metric([name], totals.cold_starts)
-        yield from (misses, degraded, queue, service, cold)
+        yield from (misses, degraded, forwarded, queue, service, cold)
 
     def _gauges(self) -> Iterator[Metric]:
         ongoing = GaugeMetricFamily(

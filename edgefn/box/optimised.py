@@ -28,7 +28,7 @@ from edgefn_runtime.manifest import Environment
 from edgefn_runtime.optimised import RECORD_FILE, OptimisedForm, Record
 from edgefn_runtime.variant import BACKEND_OF_SUFFIX
 
-# Below, there is nothing to share and a few ms to gain: see docs/architecture.md.
+# Below, there is nothing to share and a few ms to gain: see docs/performance.md.
 LEAST_BYTES: Final = 1_000_000
 TIMEOUT_S: Final = 300.0  # with the lowest priority, on a box that is busy
 

@@ -3,8 +3,9 @@
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, Report
+from edgefn.gateway.control import LATENCY_EDGES_S, FunctionReport, PlaceReport, Report
 from edgefn.scaling.demand import DemandReport
 
 FIRST_ERROR_STATUS = 500
@@ -21,6 +22,7 @@ class FunctionTotals:
     sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     degraded: int = 0
+    forwarded_in: int = 0
     deaths: Counter[str] = field(default_factory=Counter)
     latency_buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_EDGES_S) + 1))
     latency_sum_s: float = 0.0
@@ -47,6 +49,7 @@ class FunctionTotals:
             self.sent[(sent.variant, sent.place, sent.purpose)] += sent.count
         self.refused.update(report.refused)
         self.degraded += report.degraded
+        self.forwarded_in += report.forwarded_in
         for i, count in enumerate(report.latency_buckets[: len(self.latency_buckets)]):
             self.latency_buckets[i] += count
         self.latency_sum_s += report.latency_sum_s
@@ -62,6 +65,7 @@ class Totals:
         self.functions: dict[str, FunctionTotals] = {}
         self._now: dict[int, dict[str, FunctionReport]] = {}
         self._connections: dict[int, int] = {}
+        self._places: dict[int, tuple[PlaceReport, ...]] = {}
         self._demand: dict[str, deque[dict[str, DemandReport]]] = {}
 
     def expect(self, function: str) -> None:
@@ -79,6 +83,7 @@ class Totals:
         """Adds a gateway's report."""
         now = self._now.setdefault(report.gateway, {})
         self._connections[report.gateway] = report.connections
+        self._places[report.gateway] = report.places
         for function in report.functions:
             if totals := self.functions.get(function.name):
                 totals.add(function)
@@ -99,10 +104,19 @@ class Totals:
         """Drops what a gateway that ended said of the present."""
         self._now.pop(gateway, None)
         self._connections.pop(gateway, None)
+        self._places.pop(gateway, None)
 
     def connections(self, gateway: int) -> int:
         """Returns how many connections a gateway has."""
         return self._connections.get(gateway, 0)
+
+    def places(self) -> list[dict[str, Any]]:
+        """Returns the peers that gateways are or were linked with, as the admin API spells them."""
+        found: dict[str, list[PlaceReport]] = {}
+        for report in self._places.values():
+            for place in report:
+                found.setdefault(place.name, []).append(place)
+        return [_place(found[name]) for name in sorted(found)]
 
     def ongoing(self, function: str) -> int:
         """Returns how many calls are at a replica of a function."""
@@ -124,3 +138,15 @@ class Totals:
         for reports in self._now.values():
             if report := reports.get(function):
                 yield report
+
+
+def _place(seen: list[PlaceReport]) -> dict[str, Any]:
+    """Returns a peer as all gateways together see it."""
+    up = [one for one in seen if one.up]
+    return {
+        "name": seen[0].name,
+        "tier": seen[0].tier,
+        "up": bool(up),
+        "rtt_ms": min((round(one.rtt_s * 1000, 1) for one in up), default=0.0),
+        "calls": sum(one.calls for one in up),
+    }

@@ -39,7 +39,7 @@ def _head(status: FunctionStatus) -> Table:
         output.plain(f"{status.revision}, digest {status.digest[:12]}"),
     )
     grid.add_row(output.plain("state", "dim"), output.state(status.state))
-    for label, value in _declared(status.spec) if status.spec is not None else ():
+    for label, value in declared(status.spec) if status.spec is not None else ():
         grid.add_row(output.plain(label, "dim"), output.plain(value))
     return grid
 
@@ -82,11 +82,13 @@ def _estimate(estimate: Estimate | None) -> str:
     return f"{estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
 
 
-def _declared(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+def declared(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
+    """Yields what a function was declared with, each with its label."""
     if spec.deadline_s is not None:
         yield "deadline", output.milliseconds(spec.deadline_s * 1000)
     if spec.min_accuracy is not None:
-        yield "accuracy", f"at least {spec.min_accuracy:g}"
+        unless = ", unless nothing better could be in time" if spec.degrade else ""
+        yield "accuracy", f"at least {spec.min_accuracy:g}{unless}"
     if spec.models:
         yield "models", ", ".join(f"{path} ({name})" for name, path in spec.models.items())
     scale = spec.scale
@@ -94,8 +96,18 @@ def _declared(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
     yield "batch", f"up to {spec.batch} calls a run" if spec.batch > 1 else "one call a run"
     yield "timeout", f"{spec.timeout_s:g} s a run"
     yield "tiers", ", ".join(spec.tiers)
+    yield "routing", ", ".join(_routing(spec))
     if spec.requirements:
         yield "needs", ", ".join(spec.requirements)
+
+
+def _routing(spec: FunctionSpec) -> Iterator[str]:
+    yield f"by {spec.objective}"
+    yield f"priority {spec.priority}"
+    if spec.idempotent:
+        yield "a call may run twice"
+    if spec.escalate_below is not None:
+        yield f"confidence below {spec.escalate_below:g} asks a better variant"
 
 
 def _answer(schema: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgefn.client.counts import PlaceStatus
 from edgefn.client.status import FunctionStatus
 
 _PIPE_COLUMNS: Final = 200  # nobody's window: do not break lines that a program will read
@@ -102,6 +103,19 @@ def milliseconds(value: float) -> str:
 def plain(text: str, style: str = "") -> Text:
     """Returns text in which nothing is markup, whoever wrote it."""
     return Text(text, style=style)
+
+
+def places(peers: Iterable[PlaceStatus]) -> Text:
+    """Returns peers in a line: where they are, how far, and what is under way there."""
+    told = Text()
+    for peer in peers:
+        told.append(", " if told else "")
+        told.append(f"{peer.name} ({peer.tier}) ", "" if peer.up else "red")
+        if peer.up:
+            told.append(f"{milliseconds(peer.rtt_ms)}, {peer.calls} calls", "dim")
+        else:
+            told.append("is down", "red")
+    return told
 
 
 def spinner(message: str) -> AbstractContextManager[Any]:

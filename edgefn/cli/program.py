@@ -11,36 +11,14 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-VERBS: Final = {
-    "init": "Start a function of your own from a template that runs as it is.",
-    "dev": "Serve functions from here, and reload them when they are saved.",
-    "link": "Show, change and cut the emulated links of `edgefn dev --topology`.",
-    "up": "Start a box.",
-    "down": "Stop a box that runs on this machine.",
-    "build": "Compress a function's models, judge each variant, write the bundle.",
-    "deploy": "Put functions on a box.",
-    "export": "Turn a PyTorch module or scikit-learn estimator into an ONNX file.",
-    "simulate": "Play a load on boxes of a scenario file, in virtual time.",
-    "plan": "Find out how many boxes a load needs, by simulation.",
-    "device": "Measure this machine and print its profile.",
-    "key": "Show the key that signs your bundles; say whom a box trusts.",
-    "call": "Call a function.",
-    "ls": "List the functions of a box.",
-    "describe": "Show what a function takes and gives, and how to call it.",
-    "logs": "Show what a function printed.",
-    "history": "List the revisions of a function.",
-    "rollback": "Go back to an earlier revision of a function.",
-    "rm": "Take a function off a box.",
-    "status": "Show a box, its gateways, functions and replicas.",
-    "top": "Show what a box does, live: calls, attainment, latency, misses.",
-    "route": "Explain where a call would go, and why.",
-}
+from edgefn.cli.verbs import GROUPS, VERBS, examples_of
 
 FAILED: Final = 1
 USAGE: Final = 2
 CONFLICT: Final = 3
 INTERRUPTED: Final = 130
 _EXIT_CODES: Final = {"invalid_config": USAGE, "conflict": CONFLICT}
+_WIDEST: Final = max(map(len, VERBS))
 
 
 class _Commands(Mapping[str, Any]):
@@ -52,12 +30,12 @@ class _Commands(Mapping[str, Any]):
         module = importlib.import_module(f"edgefn.cli.{verb}")
         if isinstance(module.command, typer.Typer):  # it has verbs of its own
             group = typer.main.get_command(module.command)
-            group.help = VERBS[verb]
+            group.help, group.epilog = VERBS[verb], examples_of(verb)
             return group
         single = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
-        single.command(verb, help=VERBS[verb])(module.command)
+        single.command(verb, help=VERBS[verb], epilog=examples_of(verb))(module.command)
         return typer.main.get_command(single)
 
     def __iter__(self) -> Iterator[str]:
@@ -76,8 +54,9 @@ class _Verbs(TyperGroup):
         return list(VERBS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        for group, verbs in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(verb.ljust(_WIDEST), line) for verb, line in verbs.items()])
 
 
 # Without rich in the help: it alone would take longer than everything else.

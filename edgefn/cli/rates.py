@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edgefn.client.counts import BoxCounts, FunctionCounts, SentCount
+from edgefn.client.counts import BoxCounts, FunctionCounts, PlaceStatus, SentCount
 
 # The caller's fault, or the caller left: no answer could have been in time.
 _NOT_OURS = frozenset(range(400, 500)) - {408, 429}
@@ -71,6 +71,7 @@ class BoxRates(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_s: float
     attainment: float | None
     functions: tuple[FunctionRates, ...]
+    places: tuple[PlaceStatus, ...] = ()
 
 
 def rates(before: BoxCounts, now: BoxCounts) -> BoxRates:
@@ -97,6 +98,7 @@ def rates(before: BoxCounts, now: BoxCounts) -> BoxRates:
         calls_per_s=sum(one.calls_per_s for one in functions),
         attainment=_share_in_time(calls, misses),
         functions=tuple(functions),
+        places=now.places,
     )
 
 

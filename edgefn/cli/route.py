@@ -35,7 +35,7 @@ def _route() -> None:
     pass
 
 
-@command.command()
+@command.command(short_help="Show each candidate for a call now, and why it lost.")
 def explain(
     name: options.Name,
     deadline_ms: Annotated[

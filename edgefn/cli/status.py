@@ -39,6 +39,8 @@ def _box(status: BoxStatus) -> Table:
         ("gateways", gateways),
     ):
         grid.add_row(output.plain(label, "dim"), output.plain(value))
+    if status.places:
+        grid.add_row(output.plain("peers", "dim"), output.places(status.places))
     return grid
 
 

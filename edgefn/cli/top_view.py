@@ -41,6 +41,8 @@ class TopView:
             parts.extend(("", _table(self._rates.functions, options.max_width, style)))
             if not self._rates.functions:
                 parts.append(output.plain("nothing is deployed", "dim"))
+            if self._rates.places:
+                parts.extend(("", output.places(self._rates.places)))
         yield Group(*parts)
 
     def _headline(self) -> Text:

@@ -30,6 +30,7 @@ class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
         sent: Where calls were sent; one that was sent again counts for each time.
         refused: Calls that were sent nowhere, by error code.
         degraded: Results below the function's floor of accuracy.
+        forwarded_in: Calls that peers sent here; they count as outcomes there.
         misses: Calls that were not answered in time, by cause.
         latency_buckets: Results by duration: one count for each of the box's `latency_edges_s`, and
             one for the rest.
@@ -50,6 +51,7 @@ class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
     sent: tuple[SentCount, ...] = ()
     refused: dict[str, int] = {}
     degraded: int = 0
+    forwarded_in: int = 0
     misses: dict[str, int] = {}
     latency_buckets: tuple[int, ...] = ()
     latency_sum_s: float = 0.0
@@ -62,6 +64,24 @@ class FunctionCounts(msgspec.Struct, frozen=True, kw_only=True):
     replicas: dict[str, dict[str, int]] = {}
 
 
+class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A peer that the box is or was linked with.
+
+    Attributes:
+        name: Of its box.
+        tier: Of its box.
+        up: Whether a link to it is up.
+        rtt_ms: What a small call spends in the network there and back; 0 if that is not known.
+        calls: Of this box that are under way there.
+    """
+
+    name: str
+    tier: str = ""
+    up: bool = False
+    rtt_ms: float = 0.0
+    calls: int = 0
+
+
 class BoxCounts(msgspec.Struct, frozen=True, kw_only=True):
     """A box.
 
@@ -71,6 +91,7 @@ class BoxCounts(msgspec.Struct, frozen=True, kw_only=True):
         at_s: When this was read, on its monotonic clock.
         connections: From callers, now.
         latency_edges_s: Upper edges of the histograms' buckets.
+        places: Its peers.
         functions: All that are deployed.
     """
 
@@ -79,4 +100,5 @@ class BoxCounts(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     connections: int = 0
     latency_edges_s: tuple[float, ...] = ()
+    places: tuple[PlaceStatus, ...] = ()
     functions: tuple[FunctionCounts, ...] = ()

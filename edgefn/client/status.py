@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from edgefn.client.counts import PlaceStatus
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import Measurement
 
@@ -110,6 +111,7 @@ class BoxStatus(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     site: str = ""
     peer_address: str = ""
+    places: tuple[PlaceStatus, ...] = ()
     gateways: tuple[GatewayStatus, ...]
     functions: tuple[FunctionStatus, ...]
 

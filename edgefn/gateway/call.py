@@ -29,7 +29,7 @@ class PendingCall(msgspec.Struct, eq=False):
 
     Attributes:
         function: Name of the function.
-        read_s: When its head had been read.
+        read_s: When its head had come.
         deadline_s: When it must be answered, or None.
         give_up_s: When the gateway stops waiting.
         timeout_s: How long the function may run.

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from edgefn.errors import ErrorBody
 from edgefn.gateway.answer import error_answer
+from edgefn.gateway.arrival import unread_s
 from edgefn.gateway.errors import MalformedRequest, RequestTimeout
 from edgefn.gateway.http_bytes import raw_error
 from edgefn.gateway.request_id import make_request_id
@@ -28,7 +29,7 @@ class Connection(web.RequestHandler):
 
     Attributes:
         busy: A request is being handled.
-        read_s: When the head of that request had been read.
+        read_s: When the head of that request had come.
         request_id: That of the request being handled, or empty.
         asked: What the last call on it asked for.
         answered_by: Header lines that say where it was sent and whether that was in time, for the
@@ -87,7 +88,7 @@ class Connection(web.RequestHandler):
         if self._discarding:
             return
         if data and not self.busy:  # aiohttp passes nothing to have its own buffer parsed
-            self.read_s = time.monotonic()
+            self.read_s = self._arrived_s()
             if not self._head_since_s:
                 self._head_since_s = self.read_s
         super().data_received(data)
@@ -155,6 +156,18 @@ class Connection(web.RequestHandler):
             body = ErrorBody("internal", "")
         answer = error_answer(body, make_request_id(), Shape.JSON, close=True)
         return cast(web.StreamResponse, answer)
+
+    def _arrived_s(self) -> float:
+        """Returns when what is read now came.
+
+        The first connection that is read in a turn of the loop is mostly the one that it waited
+        for. If there are more, the loop was busy, and it is worth asking.
+        """
+        now_s = time.monotonic()
+        if self._wire is None or not self._connections.read_together(self._loop.time()):
+            return now_s
+        arrived_s = now_s - unread_s(self._wire.get_extra_info("socket"))
+        return max(arrived_s, self._quiet_since_s)
 
     def _is_stuck(self, wire: asyncio.Transport, now_s: float, timeout_s: float) -> bool:
         """Whether the caller has taken nothing of what is written for too long."""

@@ -31,6 +31,7 @@ class Connections:
         self._config = config
         self._open: set[Connection] = set()
         self._refusals = 0
+        self._turn_s = 0.0
         self.draining = False
 
     def __len__(self) -> int:
@@ -47,6 +48,15 @@ class Connections:
         connection = server()
         self._open.add(connection)  # now: many are accepted before the first is made
         return connection
+
+    def read_together(self, turn_s: float) -> bool:
+        """Whether another connection was read in the same turn of the loop before.
+
+        Args:
+            turn_s: The loop's time, which uvloop sets once a turn, to a millisecond.
+        """
+        together, self._turn_s = turn_s == self._turn_s, turn_s
+        return together
 
     def sweep(self, now_s: float) -> None:
         """Ends what has waited for too long."""

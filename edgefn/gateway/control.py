@@ -120,6 +120,7 @@ class FunctionReport(msgspec.Struct, kw_only=True):
             each time.
         refused: Calls that never were sent, by error code.
         degraded: Results of a variant below the function's floor of accuracy.
+        forwarded_in: Calls that peers sent here. They count as outcomes where their callers are.
         latency_buckets: Answered calls by duration, one count for each of `LATENCY_EDGES_S` and
             one for the rest.
         latency_sum_s: Sum of those durations.
@@ -139,6 +140,7 @@ class FunctionReport(msgspec.Struct, kw_only=True):
     sent: tuple[SentCount, ...] = ()
     refused: dict[str, int] = {}
     degraded: int = 0
+    forwarded_in: int = 0
     latency_buckets: list[int] = []
     latency_sum_s: float = 0.0
     cold_starts: int = 0
@@ -150,12 +152,38 @@ class FunctionReport(msgspec.Struct, kw_only=True):
     demand: dict[str, DemandReport] = {}
 
 
+class PlaceReport(msgspec.Struct, frozen=True):
+    """A peer, as one gateway sees it.
+
+    Attributes:
+        name: Of its box.
+        tier: Of its box.
+        up: Whether a link to it is up.
+        rtt_s: What a small call spends in the network there and back; 0 if that is not known.
+        calls: Of this gateway that are under way there.
+    """
+
+    name: str
+    tier: str
+    up: bool
+    rtt_s: float = 0.0
+    calls: int = 0
+
+
 class Report(msgspec.Struct, frozen=True, tag="report"):
-    """Sent every `REPORT_S` if anything changed, and before an `Ask` for metrics or status."""
+    """Sent every `REPORT_S` if anything changed, and before an `Ask` for metrics or status.
+
+    Attributes:
+        gateway: Its number.
+        functions: Those of which there is news.
+        connections: From callers, now.
+        places: All peers that were linked since its start, as of now.
+    """
 
     gateway: int
     functions: tuple[FunctionReport, ...]
     connections: int
+    places: tuple[PlaceReport, ...] = ()
 
 
 class Wake(msgspec.Struct, frozen=True, tag="wake"):

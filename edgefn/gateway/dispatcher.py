@@ -11,24 +11,20 @@ from edgefn.errors import EdgefnError, NotDeployed
 from edgefn.gateway.alarms import Alarms
 from edgefn.gateway.call import PendingCall
 from edgefn.gateway.control import FunctionReport, Routes, Suspect, Wake
+from edgefn.gateway.decision_log import DecisionLog
+from edgefn.gateway.endpoints import Endpoints
 from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.flight import Carrier, Flight
 from edgefn.gateway.flights import Flights
 from edgefn.gateway.function import Function
 from edgefn.gateway.replica_link import ReplicaLink
 from edgefn.gateway.replica_links import ReplicaLinks
-from edgefn.gateway.table import PeerEndpoint, deployment_of, endpoints_of
+from edgefn.gateway.table import PeerEndpoint
 from edgefn.routing.decisions import Decision, Refuse, Send, Wait
-from edgefn.routing.events import (
-    Abandoned,
-    Connected,
-    Disconnected,
-    Event,
-    TableChanged,
-)
+from edgefn.routing.events import Abandoned, Event
 from edgefn.routing.explanation import Explanation
 from edgefn.routing.router import Router
-from edgefn.routing.table import HERE, Place
+from edgefn.routing.table import Place
 
 _LOG = logging.getLogger(__name__)
 _WAKE_AGAIN_S: Final = 0.2
@@ -47,6 +43,7 @@ class Dispatcher:
         flights: Told by carriers what becomes of what they carry (`flight.Control`).
         functions: By name, as of the last routes.
         carriers: By endpoint that takes calls.
+        decisions: What became of the last calls.
         places: By name.
         silent: Of carriers over which nothing was answered since then: calls that were overdue.
         routed: Whether there were routes yet.
@@ -56,16 +53,15 @@ class Dispatcher:
     def __init__(self, tell: Callable[[Wake | Suspect], None], here: Place | None = None) -> None:
         self._tell = tell
         self._router = Router()
-        self._routes = Routes(0, ())
-        self._peers: dict[str, tuple[PeerEndpoint, ...]] = {}
-        self._listed: set[str] = set()
+        self._endpoints = Endpoints(self._router, here or Place())
         self.silent: dict[Carrier, int] = {}
         self.alarms = Alarms(self._ring)
         self.flights = Flights(self._router, self.alarms, self)
         self._replicas = ReplicaLinks(self, self.flights)
         self.functions: dict[str, Function] = {}
-        self.carriers: dict[str, Carrier] = {}
-        self.places: dict[str, Place] = {HERE: here or Place()}
+        self.carriers = self._endpoints.carriers
+        self.decisions = DecisionLog()
+        self.places = self._endpoints.places
         self.routed = False
         self.version = 0
 
@@ -100,8 +96,7 @@ class Dispatcher:
             self.functions[route.name] = function
         self.routed = True
         self.version = routes.version
-        self._routes = routes
-        self._change_table()
+        self._endpoints.update(routes)
         for replica in self._replicas.retire_unlisted(routes):
             self.carriers.pop(replica, None)
         for route in routes.functions:
@@ -109,29 +104,16 @@ class Dispatcher:
         self._reconsider((*previous.values(), *self.functions.values()))
 
     def set_place(self, place: Place, endpoints: Iterable[PeerEndpoint]) -> None:
-        """Adds a peer, or replaces what it has. Calls go to an endpoint once it is connected.
-
-        Args:
-            place: The peer.
-            endpoints: All that it serves, deployed here or not; each names the place.
-        """
-        before = self._names(place.name)
-        self.places[place.name] = place
-        self._peers[place.name] = tuple(endpoints)
-        self._disconnect(before - self._names(place.name))
-        self._change_table()
+        """Adds a peer, or replaces what it has (`Endpoints.set_place`)."""
+        self._endpoints.set_place(place, endpoints)
 
     def remove_place(self, name: str) -> None:
         """Sends nothing more to a peer. Its carrier says next which flights are lost."""
-        self._disconnect(self._names(name))
-        self._peers.pop(name, None)
-        self.places.pop(name, None)
-        self._change_table()
+        self._endpoints.remove_place(name)
 
     def connected(self, endpoint: str, carrier: Carrier) -> None:
         """Lets the router send to an endpoint, first of all the calls that wait for one."""
-        self.carriers[endpoint] = carrier
-        self._router.observe(time.monotonic(), Connected(endpoint))
+        self._endpoints.connect(endpoint, carrier)
         self._reconsider(one for one in self.functions.values() if one.waiting)
 
     def observe(self, event: Event) -> None:
@@ -148,32 +130,36 @@ class Dispatcher:
         call.size_bytes = len(call.body)
         decision = self._router.decide(now_s, call, random.random)
         function = self.functions.get(call.function)
-        if type(decision) is Send:
+        if isinstance(decision, Send):
             self.flights.start(now_s, call, decision)
             if function is not None:
                 function.count_sent(decision)
                 own_s = decision.service_s + decision.network_s
                 slack_s = decision.deadline_s - now_s - own_s
                 function.want(decision.variant, now_s, decision.work_s, slack_s)
+                if decision.wake:
+                    self._wake(function, decision.wake, now_s)
             return
-        if function is not None and decision.variant:
-            deadline_s = inf if call.deadline_s is None else call.deadline_s
-            slack_s = deadline_s - now_s - decision.work_s
-            function.want(decision.variant, now_s, decision.work_s, slack_s)
+        self._want_more(now_s, call, decision)
         self._carry_out(now_s, call, decision)
 
     def check(self, call: PendingCall) -> None:
         """Refuses a call whose body is still to be read, if it would be refused now.
 
+        A call that is not refused counts when its body is here, and is submitted.
+
         Raises:
             EdgefnError: It was refused.
         """
         now_s = time.monotonic()
-        decision = self._router.decide(now_s, call, random.random)
-        if isinstance(decision, Send):
-            self._router.observe(now_s, Abandoned(decision, False))
-        elif isinstance(decision, Refuse):
+        if self._router.refusal(now_s, call) is None:
+            return
+        decision = self._router.decide(now_s, call, random.random)  # the one that counts
+        if isinstance(decision, Refuse):
+            self._want_more(now_s, call, decision)
             self._carry_out(now_s, call, decision)
+        elif isinstance(decision, Send):
+            self._router.observe(now_s, Abandoned(decision, False))
 
     def explain(self, call: PendingCall) -> Explanation:
         """Returns what would be decided about a call now, and why."""
@@ -186,6 +172,27 @@ class Dispatcher:
             self._carry_out(now_s, call, self._router.decide(now_s, call, random.random))
         except EdgefnError as error:
             call.fail(error)
+
+    def await_replacement(self, call: PendingCall, error: EdgefnError) -> None:
+        """Lets a lost call that may run twice wait for a replica that is being started, if any."""
+        now_s = time.monotonic()
+        decision = self._router.decide(now_s, call, random.random)
+        if isinstance(decision, Wait) and not call.lost:
+            call.lost = True
+            try:
+                self._carry_out(now_s, call, decision)
+            except EdgefnError as refused:
+                call.fail(refused)
+            else:
+                self.alarms.watch(call)
+            return
+        if isinstance(decision, Send):  # the router has just said that no retry is worth it
+            self._router.observe(now_s, Abandoned(decision, False))
+        call.fail(error)
+
+    def round_trip_s(self, place: str) -> float:
+        """Returns what a small call spends in the network to a place and back; 0: unknown."""
+        return self._router.network_s(place) or 0.0
 
     def abandon(self, call: PendingCall) -> None:
         """Forgets a call whose caller has left."""
@@ -213,7 +220,7 @@ class Dispatcher:
     def link_down(self, link: ReplicaLink, why: str) -> None:
         """Sends nothing more to a replica."""
         if self.carriers.get(link.route.replica) is link:
-            self._disconnect((link.route.replica,))
+            self._endpoints.disconnect((link.route.replica,))
         self.silent.pop(link, None)
         if not link.retired:
             self.suspect(link, why)
@@ -276,6 +283,14 @@ class Dispatcher:
                 self._wake(self.functions[call.function], decision.wake, now_s)
             raise decision.error
 
+    def _want_more(self, now_s: float, call: PendingCall, decision: Wait | Refuse) -> None:
+        """Records demand that no endpoint which is up can meet."""
+        function = self.functions.get(call.function)
+        if function is not None and decision.variant:
+            deadline_s = inf if call.deadline_s is None else call.deadline_s
+            slack_s = deadline_s - now_s - decision.work_s
+            function.want(decision.variant, now_s, decision.work_s, slack_s)
+
     def _reconsider(self, functions: Iterable[Function]) -> None:
         """Decides again on the calls that wait: there may be a replica now, or never."""
         now_s = time.monotonic()
@@ -296,27 +311,6 @@ class Dispatcher:
         if now_s - function.woken_s.get(variant, -_WAKE_AGAIN_S) >= _WAKE_AGAIN_S:
             function.woken_s[variant] = now_s
             self._tell(Wake(function.route.name, variant))
-
-    def _change_table(self) -> None:
-        peers = tuple(one for endpoints in self._peers.values() for one in endpoints)
-        deployments = tuple(deployment_of(route, peers) for route in self._routes.functions)
-        changed = TableChanged(deployments, tuple(self.places.values()))
-        now_s = time.monotonic()
-        self._router.observe(now_s, changed)
-        listed = set(endpoints_of(deployments))
-        for endpoint in listed - self._listed:
-            if endpoint in self.carriers:  # a peer's that has the same bundle again
-                self._router.observe(now_s, Connected(endpoint))
-        self._listed = listed
-
-    def _names(self, place: str) -> set[str]:
-        return {one.endpoint.name for one in self._peers.get(place, ())}
-
-    def _disconnect(self, endpoints: Iterable[str]) -> None:
-        now_s = time.monotonic()
-        for endpoint in endpoints:
-            if self.carriers.pop(endpoint, None) is not None:
-                self._router.observe(now_s, Disconnected(endpoint))
 
 
 def _still_needed(decision: Decision) -> str:

@@ -42,6 +42,9 @@ class FlightOwner(Protocol):
     def submit_again(self, call: PendingCall) -> None:
         """A call did not leave: let it be decided anew."""
 
+    def await_replacement(self, call: PendingCall, error: EdgefnError) -> None:
+        """A call that may run twice was lost: let it wait for another replica, or fail it."""
+
 
 class Flights:
     """Sends calls and settles what is answered (`flight.Control`).
@@ -148,8 +151,10 @@ class Flights:
             self._settle(now_s, call, *call.fallback)
         elif unsent:
             self._owner.submit_again(call)
-        elif not (call.idempotent and self._retried(now_s, flight)):
+        elif not call.idempotent:
             call.fail(error)
+        elif not self._retried(now_s, flight):
+            self._owner.await_replacement(call, error)
 
     def _settle(self, now_s: float, call: PendingCall, send: Send, reply: Reply) -> None:
         call.send = send

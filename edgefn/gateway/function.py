@@ -96,6 +96,11 @@ class Function:
         outcomes[status] = outcomes.get(status, 0) + 1
         self._changed = True
 
+    def count_forwarded_in(self) -> None:
+        """Counts a call that a peer sent here."""
+        self._report.forwarded_in += 1
+        self._changed = True
+
     def count_miss(self, cause: str) -> None:
         """Counts a call that was not answered in time, by cause (`FunctionReport.misses`)."""
         misses = self._report.misses

@@ -13,6 +13,7 @@ from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.peer_wire import PeerHead, decode_head
+from edgefn.gateway.statuses import status_of
 from edgefn.routing.choice import Choice
 from edgefn_runtime.wire import (
     NO_BUDGET,
@@ -25,6 +26,7 @@ from edgefn_runtime.wire import (
 
 MAX_CALLS: Final = 1024  # of one connection, at a time
 MAX_HOPS: Final = 1
+_BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
 
 
 class PeerCalls:
@@ -63,6 +65,7 @@ class PeerCalls:
             self._refuse(frame.id, now_s, error.body())
             return
         call = self._pending(frame, head, now_s)
+        self._dispatcher.functions[head.function].count_forwarded_in()
         self._calls[frame.id] = call
         call.answered.add_done_callback(partial(self._answered, frame.id, call, held_bytes))
         try:
@@ -129,9 +132,23 @@ class PeerCalls:
             return
         error = answered.exception()
         if isinstance(error, EdgefnError):
-            self._refuse(call_id, call.read_s, error.body())
+            body = error.body()
+            self._note(call, body.code)
+            self._refuse(call_id, call.read_s, body)
         elif error is None:
-            self._reply(call_id, call.read_s, answered.result())
+            reply = answered.result()
+            failed = reply.outcome == Outcome.ERROR
+            self._note(call, _BODY.decode(reply.body).code if failed else "")
+            self._reply(call_id, call.read_s, reply)
+
+    def _note(self, call: PendingCall, code: str) -> None:
+        now_s = time.monotonic()
+        if call.deadline_s is None:
+            sla = ""
+        else:
+            sla = "met" if not code and now_s <= call.deadline_s else "missed"
+        status = status_of(code) if code else 200
+        self._dispatcher.decisions.note(call, now_s, status, sla, code)
 
     def _reply(self, call_id: int, read_s: float, reply: Reply) -> None:
         # All that was not the run counts as queue: what the peer measures beyond is the network.

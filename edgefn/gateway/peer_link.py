@@ -121,6 +121,11 @@ class PeerLink:
                 del self._forgotten[next(iter(self._forgotten))]
         return True
 
+    @property
+    def under_way(self) -> int:
+        """How many calls that were sent to the peer are not answered."""
+        return len(self._flights)
+
     def summarise(self, summary: Summary) -> None:
         """Tells the peer what is served here."""
         self.protocol.write(encode_summary(summary))

@@ -11,6 +11,7 @@ import msgspec
 
 from edgefn.errors import ProtocolError, ReplicaLost
 from edgefn.gateway.body import BodyMemory
+from edgefn.gateway.control import PlaceReport
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.peer_calls import PeerCalls
 from edgefn.gateway.peer_dial import keep_dialled
@@ -73,6 +74,7 @@ class Peers:
         self._ungreeted: dict[PeerProtocol, float] = {}
         self._places: dict[str, PeerPlace] = {}
         self._endpoints: dict[str, tuple[PeerEndpoint, ...]] = {}
+        self._known: dict[str, Place] = {}  # also those that are down
         self._changed = False
         self._told_s = 0.0
         self._closing = False
@@ -102,6 +104,10 @@ class Peers:
     def calls(self) -> int:
         """Returns how many calls of peers are under way here."""
         return sum(len(link.calls) for link in self._links)
+
+    def reports(self) -> tuple[PlaceReport, ...]:
+        """Returns what the box tells operators of each peer that was linked."""
+        return tuple(self._report(place) for place in self._known.values())
 
     def withdraw(self) -> None:
         """Tells all peers to send nothing more: the box is about to end."""
@@ -137,6 +143,7 @@ class Peers:
             greeting = link.greeting
             place = PeerPlace(Place(name=box, tier=greeting.tier, site=greeting.site))
             self._places[box] = place
+            self._remember(place.place)
         if link not in place.links:
             place.links.append(link)
         if place.active is not link:
@@ -162,6 +169,21 @@ class Peers:
     def probe_answered(self, link: PeerLink, took_s: float, size_bytes: int) -> None:
         """Tells the router."""
         self._dispatcher.observe(ProbeAnswered(link.greeting.box, took_s, size_bytes))
+
+    def _remember(self, place: Place) -> None:
+        self._known.pop(place.name, None)
+        self._known[place.name] = place
+        if len(self._known) > _MAX_ACCEPTED:
+            gone = next((name for name in self._known if name not in self._places), place.name)
+            del self._known[gone]
+
+    def _report(self, place: Place) -> PlaceReport:
+        up = self._places.get(place.name)
+        if up is None:
+            return PlaceReport(place.name, place.tier, False)
+        rtt_s = round(self._dispatcher.round_trip_s(place.name), 4)
+        calls = sum(link.under_way for link in up.links)
+        return PlaceReport(place.name, place.tier, True, rtt_s, calls)
 
     def _offer(self, place: PeerPlace, endpoints: tuple[PeerEndpoint, ...]) -> None:
         """Lets the dispatcher send to exactly these endpoints of a place."""

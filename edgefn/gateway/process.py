@@ -16,6 +16,7 @@ from edgefn.gateway.connections import Connections, Server
 from edgefn.gateway.control import (
     REPORT_S,
     GatewayConfig,
+    PlaceReport,
     Report,
     Routed,
     Routes,
@@ -49,7 +50,7 @@ class Process:
         self._peers: Peers | None = None
         self._stop = asyncio.Event()
         self._status = 0
-        self._told_connections = -1
+        self._told: tuple[int, tuple[PlaceReport, ...]] = (-1, ())
 
     async def run(self) -> int:
         """Serves until the box says stop, or is gone; returns the exit status."""
@@ -114,10 +115,10 @@ class Process:
         if self._box.congested():
             return
         functions = self._dispatcher.take_reports()
-        connections = len(self._connections)
-        if functions or connections != self._told_connections:
-            self._told_connections = connections
-            self._box.tell(Report(self._config.gateway, functions, connections))
+        now = (len(self._connections), self._peers.reports() if self._peers is not None else ())
+        if functions or now != self._told:
+            self._told = now
+            self._box.tell(Report(self._config.gateway, functions, *now))
 
     async def _keep_reporting(self) -> None:
         while True:

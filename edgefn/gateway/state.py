@@ -9,7 +9,6 @@ from edgefn.gateway.blobs import BlobUploads
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.control import GatewayConfig
-from edgefn.gateway.decision_log import DecisionLog
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.openapi import OpenApi
 from edgefn.routing.table import HERE
@@ -46,7 +45,7 @@ class Gateway:
         self.dispatcher = dispatcher
         self.box = box
         self.report = report
-        self.decisions = DecisionLog()
+        self.decisions = dispatcher.decisions
         self.uploads = BlobUploads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()

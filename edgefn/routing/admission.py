@@ -25,8 +25,8 @@ _MAX_WAIT: Final = 0.3  # of a call's budget, on average; but
 _LEAST_WAIT_S: Final = 0.02  # that much is never too long,
 _MOST_WAIT_S: Final = 1.0  # and this always is
 _LEAST_CALLS: Final = 10.0
-_CUT: Final = 0.05
-_GIVE_BACK: Final = 0.02
+_CUT: Final = 0.02
+_GIVE_BACK: Final = 0.04
 _MOST: Final = 0.95
 _FADE: Final = 0.9  # of what was counted, at each tick: a window of a second
 
@@ -114,6 +114,10 @@ class Admission:
         """Counts a call that was refused because too much was queued before it."""
         self._crowding.lost(1.0)
         self._lost[priority] += 1.0
+
+    def shed(self) -> None:
+        """Counts a call that was refused for the good of higher priorities."""
+        self._crowding.lost(1.0)
 
     def tick(self) -> None:
         """Looks whether all is well; every 100 ms."""

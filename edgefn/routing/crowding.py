@@ -13,10 +13,9 @@ otherwise formed before the first call in it is late.
 
 from typing import Final
 
-from edgefn.routing.weighing import HOPELESS_SDS
-
-SURE_SDS: Final = 1.28  # a chance of 90 %
-_FEW: Final = 0.1  # share of calls lost, up to which a small chance will do
+HOPEFUL_SDS: Final = -1.0  # a chance of 16 %
+SURE_SDS: Final = 1.28  # one of 90 %
+_FEW: Final = 0.2  # share of calls lost, up to which a small chance will do
 _MANY: Final = 0.3  # and from which on only a sure one does
 _LEAST_CALLS: Final = 10.0
 _FADE: Final = 0.9  # of what was counted, at each tick: a window of a second
@@ -32,7 +31,7 @@ class Crowding:
     __slots__ = ("_calls", "_lost", "least_sds")
 
     def __init__(self) -> None:
-        self.least_sds = HOPELESS_SDS
+        self.least_sds = HOPEFUL_SDS
         self._calls = 0.0
         self._lost = 0.0
 
@@ -49,6 +48,6 @@ class Crowding:
         self._lost = max(self._lost, 0.0)
         share = self._lost / max(self._calls, _LEAST_CALLS)
         part = min(max((share - _FEW) / (_MANY - _FEW), 0.0), 1.0)
-        self.least_sds = HOPELESS_SDS + part * (SURE_SDS - HOPELESS_SDS)
+        self.least_sds = HOPEFUL_SDS + part * (SURE_SDS - HOPEFUL_SDS)
         self._calls *= _FADE
         self._lost *= _FADE

@@ -143,7 +143,9 @@ def _why(question: _Question, one: Endpoint, send: Send) -> str:
         return "no chance to answer in time"
     least = chance_of(question.least_sds, 1.0)
     if send.wait_s > 0.0 and send.chance < least:
-        return f"a chance below {least:.0%}, which is asked for while so many calls are lost"
+        return (
+            f"it would have to wait, and with so many calls lost must have a chance of {least:.0%}"
+        )
     return "a lower score"
 
 

@@ -98,6 +98,32 @@ class Router:
                 return refuse
         return self._send(now_s, call, function, plan, best, deadline_s, priority)
 
+    def refusal(self, now_s: float, call: Demand) -> Refuse | None:
+        """Returns how a call would be refused if it were decided on now; None: it would not be.
+
+        Nothing is counted: it is asked for calls whose body is still to come, which are decided on
+        when they are complete. Nor is it told who is refused by lot.
+        """
+        function = self._function_of(call)
+        if function is None:
+            return refusals.not_deployed(call.function)
+        deadline_s = inf if call.deadline_s is None else call.deadline_s
+        if deadline_s <= now_s:
+            return refusals.too_late(deadline_s - now_s)
+        plan = function.plan_for(call.choice, local=call.hops > 0)
+        if plan.error is not None:
+            return Refuse(error=plan.error)
+        sds = self._admission.least_sds(valid_priority(call.priority))
+        best, nearest = weigh(now_s, deadline_s, call.size_bytes, function, plan, sds)
+        if best is None:
+            best = last_resort(now_s, deadline_s, call.size_bytes, plan, nearest)
+        return None if best is not None else refusal(now_s, call, deadline_s, plan, nearest)[0]
+
+    def network_s(self, place: str) -> float | None:
+        """Returns what a small call spends in the network to a place and back, if it is known."""
+        path = self._registry.paths.get(place)
+        return path.fixed_s if path is not None else None
+
     def hedge(self, now_s: float, call: Demand, first: Send, rng: Rng) -> Send | None:
         """Returns where a call that is not answered yet should go as well, if anywhere."""
         return self._second.hedge(now_s, call, first, self._function_of(call))
@@ -177,6 +203,7 @@ class Router:
         return send
 
     def _shed(self, now_s: float, call: Demand, plan: Plan, priority: int) -> Refuse:
+        self._admission.shed()
         error: EdgefnError = refusals.shed(call.function, priority)
         if not plan.warm:
             return Refuse(error=error)

@@ -2,7 +2,8 @@
 
 Nobody measures the power of one process, so there is a model, in seconds of a busy replica: one
 that waits for calls takes a small share of that, a start takes as long as it lasts, and a late call
-is worth as many runs as it is to the router.
+is worth as many runs as it is to the router. What calls take that are answered is not saved: all
+are to be.
 """
 
 from typing import Final
@@ -17,6 +18,8 @@ HORIZON_S: Final = 60.0  # what is started is expected to be of use for so long
 def thriftiest(curve: Curve, *, most: int, current: int, boot_s: float) -> int:
     """Returns the number of replicas that takes least; of several the smallest.
 
+    It is 1 at least, if any is needed: whether the last one stays is decided by who may call next.
+
     Args:
         curve: What came in.
         most: Never more, because they are not needed for the SLO.
@@ -25,13 +28,12 @@ def thriftiest(curve: Curve, *, most: int, current: int, boot_s: float) -> int:
     """
 
     def power(count: int) -> float:
-        working = min(curve.offered, count)
+        waiting = max(count - curve.offered, 0.0)
         late = curve.late(count) * curve.calls_per_s * curve.each_s
         started = max(count - current, 0)
-        waiting = IDLE * (count - working)
-        return working + waiting + LATE_RUNS * late + started * boot_s / HORIZON_S
+        return IDLE * waiting + LATE_RUNS * late + started * boot_s / HORIZON_S
 
-    return min(range(most + 1), key=power)
+    return min(range(min(most, 1), most + 1), key=power)
 
 
 def hold_s(boot_s: float) -> float:

@@ -1,8 +1,8 @@
 """How many servers a stream of calls needs to be in time: the arrival-conditioned demand envelope.
 
 A call is in time if the work that came with it and up to `d` before it fits into `d` and the time
-that the call may wait, for every `d`: n servers do `n * (d + slack)` of it. The highest need over
-all `d`, at the quantile that the SLO asks for, is the number of servers. This is the work envelope
+that the call may wait, for every `d`: n servers do `n * (d + slack)` of it. The quantile of what
+calls need, for the share that the SLO asks for, is the number of servers. This is the work envelope
 of network calculus (Cruz, 1991), taken from what was seen instead of from a contract. The quantile
 is over calls, not over time: most calls of a bursty stream come when it bursts.
 
@@ -12,6 +12,7 @@ cost nothing, others as much as they must.
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -46,7 +47,7 @@ class Curve:
         each_s: Work of a call.
         is_patient: Whether hardly any of them has a deadline.
         calls: How many came at each moment.
-        demands: By span of the envelope and moment, the servers that the moment needs.
+        needs: Servers that each moment needs.
     """
 
     offered: float = 0.0
@@ -55,35 +56,31 @@ class Curve:
     each_s: float = 0.0
     is_patient: bool = False
     calls: Array = field(default_factory=lambda: np.empty(0))
-    demands: Array = field(default_factory=lambda: np.empty((0, 0)))
-
-    def need(self, slo: float) -> float:
-        """Returns how many servers keep that share of the calls in time; it is not a whole one."""
-        need = self.steady
-        if not self.demands.size:
-            return need
-        may_be_late = (1.0 - slo) * float(self.calls.sum())
-        most = min(int(may_be_late) + 1, len(self.calls))  # each moment has a call at least
-        top = np.argpartition(self.demands, -most, axis=1)[:, -most:]
-        demands = np.take_along_axis(self.demands, top, axis=1)
-        order = np.argsort(-demands, axis=1)
-        late = np.cumsum(np.take_along_axis(self.calls[top], order, axis=1), axis=1)
-        first = np.argmax(late > may_be_late, axis=1)[:, np.newaxis]
-        needs = np.take_along_axis(np.take_along_axis(demands, order, axis=1), first, axis=1)
-        return max(need, float(needs.max()))
+    needs: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def steady(self) -> float:
         """How many servers are enough if calls come one after the other at an even pace."""
         return self.offered / (OVERFULL if self.is_patient else FULL)
 
+    def need(self, slo: float) -> float:
+        """Returns how many servers keep that share of the calls in time; it is not a whole one."""
+        needs = self.needs
+        if not len(needs):
+            return 0.0
+        may_be_late = (1.0 - slo) * float(self.calls.sum())
+        most = min(int(may_be_late) + 1, len(needs))  # each moment has a call at least
+        top = needs.argpartition(-most)[-most:]
+        top = top[needs[top].argsort()[::-1]]
+        late = self.calls[top].cumsum()
+        return max(self.steady, float(needs[top[late.searchsorted(may_be_late, side="right")]]))
+
     def late(self, servers: float) -> float:
         """Returns the share of the calls that are late with so many servers, as a lower bound."""
-        if not self.demands.size:
+        if not len(self.needs):
             return 0.0
-        late = float(((self.demands > servers) @ self.calls).max())
-        too_many = 1.0 - servers / self.steady
-        return max(late / float(self.calls.sum()), too_many)
+        late = float(self.calls[self.needs > servers].sum())
+        return max(late / float(self.calls.sum()), 1.0 - servers / self.steady)
 
 
 class Envelope:
@@ -95,6 +92,7 @@ class Envelope:
         self._new: list[DemandReport] = []
         self._since_s: float | None = None  # the stream began, or began again
         self._each_s = 0.0  # of a run, when the spans were set
+        self._slack_s = 0.0  # for which the needs were found out
         self.is_measured = False  # whether the work of any call was known
 
     def add(self, report: DemandReport) -> None:
@@ -117,33 +115,39 @@ class Envelope:
         self._forget(now_s - WINDOW_S)
         if self._since_s is None:
             return Curve()
-        total_s = float(moments.work_s.sum())
         count = float(moments.calls.sum())
-        each_s = total_s / count
-        if not each_s:
+        each_s = moments.work_s / count
+        if each_s <= 0.0:
             return Curve()
-        if not each_s / CHANGED <= self._each_s <= each_s * CHANGED:
-            self._each_s = each_s
-            moments.look_back(min(max(each_s, FINEST_S), LONGEST_S), LONGEST_S)
         slack_s = self._slacks.quantile(IMPATIENT)
         is_patient = math.isinf(slack_s)
         if is_patient:
             slack_s = PATIENT_S
+        self._find_out(each_s, slack_s)
         span_s = min(max(now_s - self._since_s, SETTLED_S, slack_s), WINDOW_S)
-        offered = max(total_s / span_s, _surge(moments.times_s, moments.work_s, slack_s))
         return Curve(
-            offered=offered,
+            offered=max(moments.work_s / span_s, _surge(moments, slack_s)),
             slack_s=slack_s,
             calls_per_s=count / span_s,
             each_s=each_s,
             is_patient=is_patient,
             calls=moments.calls,
-            demands=moments.within_s / (moments.spans_s + slack_s)[:, np.newaxis],
+            needs=moments.needs,
         )
 
     def tightest_s(self) -> float:
         """Returns the least slack of the calls in the window; infinite if none has a deadline."""
         return self._slacks.tightest_s()
+
+    def _find_out(self, each_s: float, slack_s: float) -> None:
+        """Finds out again what all moments need, if runs or deadlines are not what they were."""
+        if not each_s / CHANGED <= self._each_s <= each_s * CHANGED:
+            shortest_s = min(max(each_s, FINEST_S), LONGEST_S)
+            self._moments.set_spans(shortest_s, LONGEST_S, slack_s)
+            self._each_s, self._slack_s = each_s, slack_s
+        elif slack_s != self._slack_s:
+            self._moments.set_slack(slack_s)
+            self._slack_s = slack_s
 
     def _take_in(self) -> None:
         if self._new:
@@ -160,22 +164,23 @@ class Envelope:
             self._since_s = float(self._moments.times_s[0])
 
 
-def _surge(moments_s: Array, work_s: Array, slack_s: float) -> float:
+def _surge(moments: Moments, slack_s: float) -> float:
     """Returns the highest rate of work of a last part of the window, if it is to be lasting.
 
     The envelope believes of a burst only what has come of it. Whoever waits until a new rate has
     filled the window is late by as much; so a rate is expected to stay if it has lasted for longer
     than calls may wait: in either half of that time there was as much.
     """
-    until_s = np.concatenate(([0.0], np.cumsum(work_s[::-1])))
-    ages_s = moments_s[-1] - moments_s[::-1]
-    halves_s = _doubled(max(LASTING_S, slack_s) / 2.0, WINDOW_S / 2.0)
-    last = until_s[np.searchsorted(ages_s, halves_s)]
-    both = until_s[np.searchsorted(ages_s, 2.0 * halves_s)]
-    return float((np.minimum(last, both - last) / halves_s).max(initial=0.0))
+    halves_s = _halves_s(max(LASTING_S, slack_s) / 2.0)
+    ends_s = float(moments.times_s[-1]) - halves_s
+    until_s = np.concatenate(((moments.before_s,), moments.until_s))
+    last, both = until_s[-1] - until_s[moments.times_s.searchsorted(ends_s, side="right")]
+    return float((np.minimum(last, both - last) / halves_s[0]).max(initial=0.0))
 
 
-def _doubled(first: float, end: float) -> Array:
-    """Returns `first`, twice as much, and so on, as long as it is less than `end`."""
-    count = int(np.ceil(np.log2(end / first))) if first < end else 0
-    return first * np.exp2(np.arange(count))
+@lru_cache(maxsize=256)
+def _halves_s(first_s: float) -> Array:
+    """Returns `first_s`, twice as much, and so on up to half of the window; and their doubles."""
+    count = max(math.ceil(math.log2(WINDOW_S / 2.0 / first_s)), 0)
+    halves_s = first_s * np.exp2(np.arange(count))
+    return np.stack((halves_s, 2.0 * halves_s))

@@ -62,6 +62,17 @@ class CallQueue(Generic[Item]):
         lanes: Batches that may run at the same time.
     """
 
+    __slots__ = (
+        "_arrivals",
+        "_heap",
+        "_lanes",
+        "_length",
+        "_limit",
+        "_max_batch",
+        "_ran_s",
+        "_service",
+    )
+
     def __init__(self, *, limit: int, max_batch: int = 1, lanes: int = 1) -> None:
         self._limit = limit
         self._max_batch = max_batch

@@ -26,6 +26,18 @@ _MAX_CALLS: Final = 2**31
 class ServiceTime:
     """The learned service time of one replica, in seconds. Zero until something is known."""
 
+    __slots__ = (
+        "_each_s",
+        "_first_s",
+        "_fixed_s",
+        "_observed",
+        "_weight",
+        "_x",
+        "_xx",
+        "_xy",
+        "_y",
+    )
+
     def __init__(self) -> None:
         self._observed = 0
         self._first_s = 0.0  # a call of the first batch

@@ -30,8 +30,8 @@ from edgefn.simulate.workload import arrivals
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results" / "simulator.json"
-DURATION_S = 30.0
-ROUNDS = 3
+DURATION_S = 20.0
+ROUNDS = 8
 NOTHING = "nothing"
 TARGET_CALLS_PER_S = 60_000
 

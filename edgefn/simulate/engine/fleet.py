@@ -159,7 +159,8 @@ class Fleet:
                 if other.tier in model.tiers:
                     name = peer_endpoint(other.name, function.name, model.name)
                     made = target(self._number(), function.name, model, other.tier, peer=peer)
-                    peer.targets[name] = site.targets[name] = made
+                    site.targets[name] = made
+                    peer.offer(name, made)
 
 
 def _nearest(site: Site, others: list[Site], count: int) -> list[Site]:

@@ -64,17 +64,20 @@ class Peer:
         back: and back.
         other: Who answers.
         targets: What can be called there, by the name of its endpoint.
+        endpoints: These names, by the keys of the targets.
     """
 
     __slots__ = (
         "_agenda",
         "_heard_s",
+        "_idle_changes",
         "_probes",
         "_reported",
         "_site",
         "_until_s",
         "_waits_for_probe",
         "back",
+        "endpoints",
         "name",
         "other",
         "targets",
@@ -89,13 +92,20 @@ class Peer:
         self.there = there
         self.back = back
         self.targets: dict[str, Target] = {}
+        self.endpoints: dict[tuple[str, str], str] = {}
         self._site = site
         self._agenda = agenda
         self._until_s = until_s
         self._heard_s = 0.0
+        self._idle_changes = 0  # of the other side's replicas, if it idled
         self._probes = 0
         self._waits_for_probe = False
         self._reported: dict[str, tuple[float, int]] = {}
+
+    def offer(self, endpoint: str, target: Target) -> None:
+        """Adds what can be called there."""
+        self.targets[endpoint] = target
+        self.endpoints[target.key] = endpoint
 
     def start(self) -> None:
         """Begins to probe and to report."""
@@ -170,6 +180,8 @@ class Peer:
         if now_s >= self._until_s:
             return
         self._agenda.at(now_s + REPORT_S, self._report, None)
+        if self._nothing_to_report():
+            return
         reports: list[LoadReported] = []
         for endpoint, target in self.targets.items():
             load = self.other.serving.load(target.key)
@@ -179,6 +191,13 @@ class Peer:
         if reports:
             trip_s = self.back.trip_s(now_s, len(reports) * PROBE_BYTES[0], self._site.luck())
             self._agenda.at(now_s + trip_s, self._reports_heard, reports)
+
+    def _nothing_to_report(self) -> bool:
+        """Whether the other side idles with the replicas that it had when it last reported so."""
+        before = self._idle_changes
+        busy = any(device.backlog_s() for device in self.other.devices)
+        self._idle_changes = 0 if busy else self.other.serving.changes
+        return not busy and self._idle_changes == before
 
     def _reports_heard(self, now_s: float, reports: list[LoadReported]) -> None:
         for report in reports:

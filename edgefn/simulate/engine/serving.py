@@ -18,10 +18,12 @@ class Serving:
 
     Attributes:
         starts: Whether a call is enough to start a replica: then there is always an endpoint.
+        changes: How often a replica came or went, and one.
     """
 
     def __init__(self, callers: "list[Peer]") -> None:
         self.starts = False
+        self.changes = 1
         self._callers = callers
         self._up: dict[Key, list[Replica]] = {}
 
@@ -30,6 +32,7 @@ class Serving:
         key = (replica.function, replica.model.name)
         up = self._up.setdefault(key, [])
         up.append(replica)
+        self.changes += 1
         if len(up) == 1:
             self._tell_callers(now_s, key)
 
@@ -40,6 +43,7 @@ class Serving:
         if replica not in up:
             return False
         up.remove(replica)
+        self.changes += 1
         if not up:
             self._tell_callers(now_s, key)
         return True
@@ -57,6 +61,6 @@ class Serving:
 
     def _tell_callers(self, now_s: float, key: Key) -> None:
         for peer in () if self.starts else self._callers:
-            for endpoint, target in peer.targets.items():
-                if target.key == key:
-                    peer.changed(now_s, endpoint)
+            endpoint = peer.endpoints.get(key)
+            if endpoint is not None:
+                peer.changed(now_s, endpoint)

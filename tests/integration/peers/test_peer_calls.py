@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from edgefn.errors import EdgefnError, ReplicaLost
+from edgefn.gateway.control import PlaceReport
 from edgefn.gateway.peer_wire import (
     Greeting,
     OfferedFunction,
@@ -27,7 +28,31 @@ async def test_a_call_is_answered_at_the_peer_and_its_times_add_up(pair):
     assert (reply.body, reply.service_us, reply.batch) == (b"cloud-1:hello", 2000, 1)
     assert call.send.place == "cloud-1"
     (taken,) = cloud.taken
-    assert 0 < taken.budget_us < 5_000_000
+    assert 0 < taken.budget_us < 5_000_000 - call.send.network_s * 1e6
+
+
+async def test_what_was_answered_for_a_peer_is_told_apart(pair, soon):
+    """It is an outcome where its caller is; where it ran, it is a decision like others."""
+    edge, cloud = pair
+    cloud.dispatcher.take_reports()
+    await edge.call()
+    (report,) = cloud.dispatcher.take_reports()
+    assert (report.forwarded_in, report.outcomes) == (1, {})
+    (decision,) = cloud.dispatcher.decisions.told("f", 10, missed=False)
+    assert (decision["hops"], decision["status"], decision["sla"]) == (1, 200, "met")
+    assert decision["sent"]["variant"] == "python"
+
+
+async def test_the_peers_that_there_are_and_were_are_told(pair, soon):
+    """With their distance, and what is under way there, as long as they are up."""
+    edge, cloud = pair
+    cloud.holding = True
+    edge.submit()
+    (place,) = edge.peers.reports()
+    assert (place.name, place.tier, place.up, place.calls) == ("cloud-1", "cloud", True, 1)
+    assert place.rtt_s > 0.0
+    await cloud.peers.aclose()
+    await soon(lambda: edge.peers.reports() == (PlaceReport("cloud-1", "cloud", False),))
 
 
 async def test_both_sides_of_one_link_send_calls(pair, soon):

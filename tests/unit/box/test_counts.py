@@ -8,8 +8,8 @@ import msgspec
 from edgefn.box.counts import box_counts
 from edgefn.box.functions import Function
 from edgefn.box.totals import Totals
-from edgefn.client.counts import BoxCounts, SentCount
-from edgefn.gateway.control import LATENCY_EDGES_S, Report, new_report
+from edgefn.client.counts import BoxCounts, PlaceStatus, SentCount
+from edgefn.gateway.control import LATENCY_EDGES_S, PlaceReport, Report, new_report
 from edgefn.gateway.control import SentCount as Reported
 
 
@@ -26,7 +26,11 @@ def test_a_client_can_read_what_a_box_has_counted(
         report.ongoing, report.replicas = 2, {"r1": 2}
         report.latency_buckets[2] = 3
         report.sent = (Reported("a", "hub", "retry", 2),)
-        totals.add(Report(gateway, (report,), connections=5))
+        report.forwarded_in = 1
+        places = (PlaceReport("hub", "cloud", gateway == 0, 0.05, 2),)
+        totals.add(Report(gateway, (report,), connections=5, places=places))
+    hub = PlaceStatus(name="hub", tier="cloud", up=True, rtt_ms=50.0, calls=2)
+    assert msgspec.convert(totals.places(), list[PlaceStatus]) == [hub]
     totals.forget_gateway(1)
     replicas = [make_replica(revision, "ready"), make_replica(revision)]
     told = box_counts(
@@ -40,5 +44,6 @@ def test_a_client_can_read_what_a_box_has_counted(
     assert function.misses == {"queue": 2}
     assert function.latency_buckets[2] == 6
     assert function.sent == (SentCount(variant="a", place="hub", purpose="retry", count=4),)
-    assert function.ongoing == 2
+    assert (function.ongoing, function.forwarded_in) == (2, 2)
+    assert counts.places == (hub,)
     assert list(function.replicas.values()) == [{"ready": 1, "starting": 1}]

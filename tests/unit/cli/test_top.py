@@ -1,10 +1,12 @@
 """How `edgefn top` looks in terminals of several widths."""
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from edgefn.cli.rates import BoxRates, FunctionRates
 from edgefn.cli.top_view import TopView
+from edgefn.client.counts import PlaceStatus
 
 FUNCTION = FunctionRates(
     name="voice", state="serving", calls_per_s=12.34, attainment=0.9512, p50_ms=4.2, p99_ms=80.0,
@@ -48,3 +50,11 @@ def test_a_box_that_went_away_is_told_above_the_last_picture() -> None:
     text = drawn(TopView("http://127.0.0.1:8080", BOX, "since 12:00:00: no box answers"), 80)
     assert "no box answers" in text and "voice" in text
     assert "looking" in drawn(TopView("http://127.0.0.1:8080", None), 80)
+
+
+def test_peers_are_told_with_their_distance() -> None:
+    """Whether they are up, how far they are, and what is under way there."""
+    near = PlaceStatus(name="hub", tier="cloud", up=True, rtt_ms=61.5, calls=3)
+    box = msgspec.structs.replace(BOX, places=(near, PlaceStatus(name="far", tier="cloud")))
+    text = drawn(TopView("http://127.0.0.1:8080", box), 100)
+    assert "hub (cloud) 61.5 ms, 3 calls, far (cloud) is down" in text

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 import edgefn.cli
-from edgefn.cli.program import VERBS, app
+from edgefn.cli.program import app
+from edgefn.cli.verbs import EXAMPLES, VERBS
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,12 @@ def test_every_verb_explains_its_options(verb: str) -> None:
     assert result.exit_code == 0
     assert VERBS[verb] in result.stdout
     assert CliRunner().invoke(app, [verb, "-h"]).exit_code == 0
+
+
+@pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_of_the_help_names_options_that_there_are(example: str) -> None:
+    """It is shown as one line by its verb, and each of its options by the command it calls."""
+    _, verb, *rest = example.split()
+    assert example in CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "100"}).stdout
+    shown = CliRunner().invoke(app, [verb, *rest[:1], "--help"], env={"COLUMNS": "100"}).stdout
+    assert all(word in shown for word in rest if word.startswith("--"))

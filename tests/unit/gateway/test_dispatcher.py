@@ -8,7 +8,7 @@ import pytest
 
 from edgefn.errors import EdgefnError, ReplicaLost
 from edgefn.gateway.call import PendingCall
-from edgefn.gateway.control import FunctionRoute, Routes, VariantRoute
+from edgefn.gateway.control import FunctionRoute, ReplicaRoute, Routes, VariantRoute
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.table import PeerEndpoint
 from edgefn.routing.events import LoadReported
@@ -33,15 +33,24 @@ class Carrier:
         self.forgotten.append(flight)
 
 
-def make_routes(digest="d1", version=1, **spec):
+REPLY = Reply(1, Outcome.RESULT, 1, 0, 100, 2000, 0, 1, 0, b"1")
+
+
+def lose(dispatcher, carrier):
+    """The replica dies with the last call that it was sent."""
+    dispatcher._endpoints.disconnect(("r1",))
+    dispatcher.flights.lost(carrier.flights[-1], ReplicaLost("died"), unsent=False)
+
+
+def make_routes(digest="d1", version=1, state="unavailable", replicas=(), **spec):
     route = FunctionRoute(
         name="f",
         revision=version,
         spec=FunctionSpec(name="f", **spec),
         schema=FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=()),
-        variants=(VariantRoute(variant=as_given({}), state="unavailable", reason="not here"),),
+        variants=(VariantRoute(variant=as_given({}), state=state, reason="not here"),),
         default="python",
-        replicas=(),
+        replicas=tuple(ReplicaRoute(one, "python", "/nowhere") for one in replicas),
         digest=digest,
     )
     return Routes(version, (route,))
@@ -150,6 +159,48 @@ async def test_a_check_sends_nothing(dispatcher, carrier):
     assert not carrier.flights
     with pytest.raises(EdgefnError):
         dispatcher.check(make_call(-1.0))
+
+
+async def test_a_check_counts_nothing_that_is_not_refused(dispatcher, carrier):
+    """It counts when its body is here, and it is submitted."""
+    dispatcher.take_reports()
+    dispatcher.check(make_call(size_bytes=1000))
+    assert dispatcher.take_reports() == ()
+
+
+async def test_a_lost_call_waits_for_a_replacement_once(dispatcher):
+    """If it may run twice; and if its deadline passes before, that is what it is told."""
+    dispatcher.update(make_routes(state="available"))
+    carrier = Carrier()
+    for ending in ("replaced", "late", "lost again"):
+        dispatcher.update(make_routes(state="available", replicas=("r1",)))
+        dispatcher.connected("r1", carrier)
+        call = make_call(0.05 if ending == "late" else 10.0, idempotent=True)
+        dispatcher.submit(call)
+        lose(dispatcher, carrier)
+        assert not call.answered.done() and dispatcher.told
+        if ending == "late":
+            with pytest.raises(EdgefnError, match="deadline"):
+                await call.answered
+            continue
+        dispatcher.connected("r1", carrier)
+        if ending == "lost again":
+            lose(dispatcher, carrier)
+            assert isinstance(call.answered.exception(), ReplicaLost)
+        else:
+            dispatcher.flights.replied(carrier.flights[-1], REPLY)
+            assert call.answered.result() is REPLY
+
+
+async def test_a_lost_call_that_may_not_run_twice_is_told_so(dispatcher):
+    """At once."""
+    dispatcher.update(make_routes(state="available", replicas=("r1",)))
+    carrier = Carrier()
+    dispatcher.connected("r1", carrier)
+    call = make_call()
+    dispatcher.submit(call)
+    lose(dispatcher, carrier)
+    assert isinstance(call.answered.exception(), ReplicaLost)
 
 
 async def test_what_calls_wanted_is_reported(dispatcher, carrier):

@@ -83,6 +83,9 @@ class Scene:
     def overdue(self, flight):
         self.late.append(flight)
 
+    def await_replacement(self, call, error):
+        call.fail(error)
+
     def submit_again(self, call):
         self.again.append(call)
 
