@@ -1,5 +1,7 @@
 """Calls through a real gateway process, to replicas that do as they are told."""
 
+import contextlib
+import http.client
 import json
 import socket
 import time
@@ -41,6 +43,30 @@ def test_msgpack_is_answered_in_msgpack_and_json_on_request(site):
         headers = {"Content-Type": sent} | ({"Accept": accept} if accept else {})
         status, got, _ = site.request("POST", "/v1/functions/echo", body, headers)
         assert (status, got["Content-Type"]) == (200, answered), sent
+
+
+def test_each_call_on_a_connection_gets_what_its_own_head_asks_for(site):
+    """Heads that are the same are read once; whatever differs, here or in the function, counts."""
+    heads = (
+        {"Edgefn-Deadline-Ms": "5000"},
+        {"Edgefn-Deadline-Ms": "5000"},
+        {},
+        {"Edgefn-Deadline-Ms": "0"},
+        {"X-Request-Id": "mine"},
+        {"X-Request-Id": "mine"},
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=5)
+    with contextlib.closing(connection):
+        answers = []
+        for head in heads:
+            told = {"Content-Type": "application/json", **head}
+            connection.request("POST", "/v1/functions/echo", b'{"x":1}', told)
+            answer = connection.getresponse()
+            answer.read()
+            answers.append((answer.status, answer.headers["Edgefn-Sla"]))
+            if "X-Request-Id" in head:
+                assert answer.headers["X-Request-Id"] == "mine"
+    assert answers == [(200, "met")] * 2 + [(200, None), (400, None)] + [(200, None)] * 2
 
 
 def test_a_sound_alone_is_a_whole_call(site):

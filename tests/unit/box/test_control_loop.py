@@ -9,7 +9,7 @@ import pytest
 
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.deaths import Death, DeathCause
-from edgefn.box.leases import LaunchFailed
+from edgefn.box.leases import LaunchFailed, StartsSoon
 from edgefn.box.replica import Replica, ReplicaState
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
@@ -29,17 +29,19 @@ class FakeLeases:
         self._make = make_replica
         self.revisions: dict[tuple[str, int], Revision] = {}
         self.all: list[Replica] = []
-        self.refuses = False
+        self.refuses: LaunchFailed | None = None
+        self.taken = asyncio.Event()
         self.warm: list[set[str]] = []
 
     def keep_warm(self, environments: frozenset[str]) -> None:
         self.warm.append(set(environments))
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
-        if self.refuses:
-            raise LaunchFailed("no process")
+        if self.refuses is not None:
+            raise self.refuses
         replica = self._make(self.revisions[function, revision], variant=variant)
         self.all.append(replica)
+        self.taken.set()
         return replica
 
     def give_back(self, replica: str) -> None:
@@ -288,13 +290,34 @@ async def test_a_removed_function_has_no_route(loop: Loop, make_revision: MakeRe
     assert loop.tick() == ["draining"]
 
 
-async def test_a_refused_process_is_tried_again(loop: Loop, make_revision: MakeRevision) -> None:
-    """At every tick, without an end of the loop."""
+async def test_a_refused_process_is_tried_again(
+    loop: Loop, make_revision: MakeRevision, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At every tick, without an end of the loop; the same failure is logged once."""
     loop.serve(make_revision())
-    loop.leases.refuses = True
-    assert loop.tick() == []
-    loop.leases.refuses = False
+    loop.leases.refuses = LaunchFailed("no process")
+    assert loop.tick() == loop.tick() == []
+    assert caplog.messages == ["no process"]
+    loop.leases.refuses = None
     assert loop.tick() == ["starting"]
+    loop.leases.give_back("r1")
+    loop.leases.refuses = LaunchFailed("no process")
+    loop.tick()
+    assert caplog.messages == ["no process"] * 2, "it had worked in between"
+
+
+async def test_a_forkserver_that_starts_is_waited_for(
+    loop: Loop, make_revision: MakeRevision, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The replica is asked for again before the next tick, and nothing is logged."""
+    loop.serve(make_revision())
+    loop.leases.refuses = StartsSoon("its forkserver starts first")
+    assert loop.tick() == []
+    loop.leases.refuses = None
+    async with asyncio.timeout(10.0):
+        await loop.leases.taken.wait()
+    assert loop.states() == ["starting"]
+    assert caplog.messages == []
 
 
 async def test_replicas_follow_the_demand_that_gateways_report(

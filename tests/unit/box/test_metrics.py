@@ -80,6 +80,7 @@ def test_prometheus_reads_what_is_rendered(
             sent=(SentCount("onnx", "", "first", 3), SentCount("onnx", "cloud1", "hedge", 1)),
             refused={"queue_full": 2},
             degraded=1,
+            forwarded_in=2,
             latency_buckets=buckets,
             latency_sum_s=60.5,
             cold_starts=1,
@@ -125,6 +126,7 @@ def test_prometheus_reads_what_is_rendered(
     }
     assert samples["edgefn_refused_total", ("code", "queue_full"), f] == 2
     assert samples["edgefn_degraded_total", f] == 1
+    assert samples["edgefn_forwarded_in_total", f] == 2
     assert samples["edgefn_queue_seconds_total", f] == 0.5
     assert samples["edgefn_service_seconds_total", f] == 0.25
     assert samples["edgefn_cold_starts_total", f] == 1
