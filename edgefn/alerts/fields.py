@@ -130,8 +130,7 @@ def _check(where: str, part: Truth | Comparison, fields: _Fields) -> None:
     if isinstance(part, Truth):
         if "boolean" not in fields.types(where, part.path):
             raise InvalidAlert(
-                f"{where}: {part.path} is not true or false; compare it, as in "
-                f"`{part.path} > 0.9`"
+                f"{where}: {part.path} is not true or false; compare it, as in `{part.path} > 0.9`"
             )
         return
     types = [_operand_types(where, operand, fields) for operand in part.operands]

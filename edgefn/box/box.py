@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import edgefn
 from edgefn.box.admin import Admin
+from edgefn.box.alerts import Alerts
 from edgefn.box.bundles import Bundles
 from edgefn.box.config import BoxConfig
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
+from edgefn.box.events_admin import Events
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
 from edgefn.box.listen import Listeners, check_peers
@@ -24,6 +26,7 @@ from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.metrics import CONTENT_TYPE, BoxCollector, render
 from edgefn.box.optimised import OptimisedModels
+from edgefn.box.outbox.outbox import Outbox
 from edgefn.box.revision import Revision
 from edgefn.box.run_directory import RunDirectory
 from edgefn.box.state import StateThread
@@ -33,7 +36,8 @@ from edgefn.box.trust import Trust
 from edgefn.bundle.keys import config_dir
 from edgefn.bundle.partial import PartialBlobs
 from edgefn.bundle.store import BlobStore
-from edgefn.gateway.control import GatewayConfig, Report, Suspect
+from edgefn.gateway.control import GatewayConfig, Marked, Report, Suspect
+from edgefn_runtime.manifest import Alert
 
 DRAIN_S: Final = 10.0  # for gateways to answer what is under way, and then for replicas to end
 GATEWAY_MARGIN_S: Final = 1.0  # a gateway keeps the same budget by itself
@@ -82,8 +86,14 @@ class Box:
             held.callback(run_directory.remove)
             state = await StateThread.open(config.state_dir / "state.db")
             try:
-                running = _Running(config, listeners, for_peers, run_directory, state)
-                await running.serve(lock, on_ready, self._stop)
+                outbox = await Outbox.open(
+                    config.state_dir / "outbox.db", config.state_dir / "events", config.name
+                )
+                try:
+                    running = _Running(config, listeners, for_peers, run_directory, state, outbox)
+                    await running.serve(lock, on_ready, self._stop)
+                finally:
+                    await outbox.aclose()
             finally:
                 await state.aclose()
 
@@ -98,6 +108,7 @@ class _Running:
         for_peers: Listeners,
         run_directory: RunDirectory,
         state: StateThread,
+        outbox: Outbox,
     ) -> None:
         self._config = config
         self._url = listeners.url
@@ -134,7 +145,13 @@ class _Running:
             launcher=self._launcher,
             logs=self._logs,
         )
-        admin = Admin(box=self, deployments=self._deployments, logs=self._logs)
+        self._alerts = Alerts(self._alerts_of, outbox.put, outbox.raised())
+        admin = Admin(
+            box=self,
+            deployments=self._deployments,
+            logs=self._logs,
+            events=Events(outbox, self._alerts),
+        )
         self._gateways = Gateways(
             _gateway_configs(config),
             listeners.sockets,
@@ -169,6 +186,7 @@ class _Running:
                 for loop in loops:
                     loop.cancel()
         finally:
+            await self._alerts.aclose()
             await self._logs.aclose()
 
     async def _started(self, stop: asyncio.Event) -> bool:
@@ -181,6 +199,10 @@ class _Running:
         finally:
             started.cancel()
             stopped.cancel()
+
+    def _alerts_of(self, name: str) -> tuple[Alert, ...]:
+        function = self._control.functions.get(name)
+        return function.serving.spec.on_result if function is not None else ()
 
     # What gateways say (`GatewayListener`).
 
@@ -199,6 +221,10 @@ class _Running:
     def suspected(self, suspect: Suspect) -> None:
         """Looks at a replica."""
         self._launcher.suspect(suspect.replica, suspect.reason)
+
+    def marked(self, marked: Marked) -> None:
+        """Takes what alerts saw in answers."""
+        self._alerts.take(marked.answers)
 
     # What operators see (`admin.Observed`).
 

@@ -5,6 +5,7 @@ evaluates the conditions and adds these marks to its reply. What they add up to 
 is not its business: it has seen only some of them.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,17 +30,24 @@ class Marks(msgspec.Struct, frozen=True, array_like=True):
     """What the alerts of a function see in one answer.
 
     Attributes:
+        rules: Of which alerts: `rules_of`. Replicas of another revision may have others.
         bits: For each alert, in the order of the spec, `HOLDS` if its `when` holds and `CLEARS` if
             its `clear` does; two bits each, the first alert's the lowest.
         values: Msgpack of the fields that an event tells: field to value.
     """
 
+    rules: int
     bits: int
     values: msgspec.Raw = msgspec.Raw(_NOTHING)
 
     def of(self, index: int) -> int:
         """Returns the two bits of an alert."""
         return self.bits >> (_BITS * index) & (HOLDS | CLEARS)
+
+
+def rules_of(alerts: tuple[Alert, ...]) -> int:
+    """Returns a number that differs, all but surely, for different alerts."""
+    return zlib.crc32(msgspec.json.encode(alerts))
 
 
 class Marker:
@@ -55,6 +63,7 @@ class Marker:
 
     def __init__(self, alerts: tuple[Alert, ...], answers_object: bool) -> None:
         self._answers_object = answers_object
+        self._rules = rules_of(alerts)
         whens = [parse(alert.when) for alert in alerts]
         self._pairs = [
             (when, Negation(when) if alert.clear is None else parse(alert.clear))
@@ -72,8 +81,10 @@ class Marker:
         for index, (when, clear) in enumerate(self._pairs):
             seen = HOLDS * when.holds(fields) | CLEARS * clear.holds(fields)
             bits |= seen << (_BITS * index)
-        marks = _ENCODER.encode((bits, self._values(fields)))
-        return marks if len(marks) <= MAX_MARKS_BYTES else _ENCODER.encode((bits,))
+        marks = _ENCODER.encode((self._rules, bits, self._values(fields)))
+        if len(marks) > MAX_MARKS_BYTES:
+            return _ENCODER.encode((self._rules, bits))
+        return marks
 
     def _values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the conditions name, and then what else is small."""

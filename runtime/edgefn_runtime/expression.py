@@ -224,7 +224,7 @@ class _Parser:
                 value=value, slice=ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(key)))
             ):
                 return (*self._parts(value, depth + 1), -key)
-        self._refuse(node, "is no field; write a name, `a.b`, `a[0]` or `a[\"b\"]`")
+        self._refuse(node, 'is no field; write a name, `a.b`, `a[0]` or `a["b"]`')
 
     def _refuse(self, node: ast.expr, why: str) -> NoReturn:
         part = ast.get_source_segment(self._text, node) or self._text

@@ -20,8 +20,8 @@ from typing import Any, cast
 import uvloop
 
 from edgefn_runtime import codecs
-from edgefn_runtime.connection import Connection
 from edgefn_runtime.alert_marks import Marker
+from edgefn_runtime.connection import Connection
 from edgefn_runtime.errors import ErrorBody, LoadFailed, ProtocolError
 from edgefn_runtime.execution import Execution
 from edgefn_runtime.lifecycle import (

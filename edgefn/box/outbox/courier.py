@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from edgefn.box.outbox.backoff import Backoff
+from edgefn.box.outbox.database import Database
 from edgefn.box.outbox.event import Event
 from edgefn.box.outbox.writer import Writer
 from edgefn.errors import EdgefnError
@@ -136,13 +137,13 @@ class Courier:
     def _next(self, arrived: list[Event]) -> list[Event]:
         """Forgets what has arrived and returns what comes next, in one commit."""
         destination, most = self._destination, self._most
-        work = self._writer.submit(
-            lambda database: (
-                database.delivered(destination, arrived) if arrived else None,
-                database.waiting(destination, most, MAX_BATCH_BYTES),
-            )
-        )
-        return work.result()[1]
+
+        def advance(database: Database) -> list[Event]:
+            if arrived:
+                database.delivered(destination, arrived)
+            return database.waiting(destination, most, MAX_BATCH_BYTES)
+
+        return self._writer.submit(advance).result()
 
     def _delivered(self, events: list[Event]) -> bool:
         try:

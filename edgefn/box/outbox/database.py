@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -102,10 +103,8 @@ class Database:
 
     def rollback(self) -> None:
         """Ends the transaction as if nothing had been changed, if there still is one."""
-        try:
+        with suppress(sqlite3.OperationalError):  # SQLite has ended it by itself
             self._db.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            pass  # SQLite has ended it by itself
         self.backlogs = self._count()
 
     def put(self, events: Sequence[NewEvent], now_s: float) -> list[Event]:
@@ -234,5 +233,3 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-
-

@@ -1,4 +1,4 @@
-"""Events to a file, one JSON object a line, each batch on the disk before it counts as delivered."""
+"""Events to a file, one JSON object a line; delivered is what is on the disk."""
 
 import os
 from collections.abc import Sequence

@@ -69,7 +69,8 @@ class MqttTopic:
 
     def _connect(self, until_s: float) -> "Client":
         try:
-            from paho.mqtt.client import CallbackAPIVersion, Client
+            from paho.mqtt.client import Client
+            from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise NotDelivered(
                 "MQTT needs the extra: pip install 'edgefn[mqtt]', and restart the box"

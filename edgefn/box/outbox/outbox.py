@@ -33,6 +33,7 @@ MAX_EVENTS: Final = 1000  # of one put
 TAIL: Final = 256
 _JOIN_S: Final = 0.5
 
+
 class TailedEvent(msgspec.Struct, frozen=True):
     """An accepted event, as operators are shown it."""
 
@@ -135,6 +136,12 @@ class Outbox:
         """Forgets all events for a destination, and returns how many."""
         return await asyncio.wrap_future(
             self._writer.submit(lambda database: database.drop(destination))
+        )
+
+    async def destinations(self) -> list[str]:
+        """Returns the destinations that events wait for."""
+        return await asyncio.wrap_future(
+            self._writer.submit(lambda database: list(database.backlogs))
         )
 
     def tail(self, after: int | None, limit: int) -> list[TailedEvent]:

@@ -19,7 +19,7 @@ from edgefn.errors import EdgefnError
 
 MAX_GROUP: Final = 256
 MAX_WAITING: Final = 4096
-# After these nobody knows what is on the disk, and a commit that is tried again may seem to succeed.
+# After these nobody knows what is on the disk; a commit that is tried again may seem to succeed.
 _FATAL: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 T = TypeVar("T")
