@@ -156,6 +156,12 @@ class Broker:
 
 
 @pytest.fixture
+def make_ledger() -> type[Ledger]:
+    """Makes an empty ledger."""
+    return Ledger
+
+
+@pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver of webhooks."""
     running = Receiver()
