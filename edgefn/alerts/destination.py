@@ -105,7 +105,7 @@ def _mqtt(text: str) -> Destination:
     topic = parts.path.removeprefix("/")
     if not parts.hostname or not topic:
         raise ValueError("write mqtt://host/topic")
-    if parts.query or parts.fragment or "+" in topic:
+    if parts.query or "#" in text or "+" in topic:
         raise ValueError("a topic to publish to has no wildcards and no query")
     return Destination(
         text=text,

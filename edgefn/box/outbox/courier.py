@@ -74,6 +74,7 @@ class Courier:
 
     Attributes:
         status: How it fares.
+        idle: Whether nothing waits, as far as it knows.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Courier:
         self._stopping = threading.Event()
         self._news = threading.Event()
         self.status = CourierStatus()
+        self.idle = False
         self._thread = threading.Thread(
             target=self._run, name=f"edgefn-events-{shown[:40]}", daemon=True
         )
@@ -126,7 +128,9 @@ class Courier:
                     continue
                 arrived = events if events and self._delivered(events) else []
                 if not events:
+                    self.idle = True
                     self._news.wait()
+                    self.idle = False
             if arrived:
                 self._next(arrived)
         except EdgefnError:
@@ -152,6 +156,10 @@ class Courier:
             if isinstance(error, TooLarge):
                 self._most = max(1, len(events) // 2)
             self._pause(error)
+            return False
+        except Exception as error:  # a mistake of ours must not hold the events for ever, unseen
+            _log.exception("the delivery to %s failed", self._shown)
+            self._pause(NotDelivered(f"{type(error).__name__}: {error}"))
             return False
         if self.status.failures:
             _log.info("events reach %s again", self._shown)

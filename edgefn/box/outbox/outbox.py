@@ -31,6 +31,7 @@ from edgefn.errors import InvalidInput
 
 MAX_EVENTS: Final = 1000  # of one put
 TAIL: Final = 256
+MAX_COURIERS: Final = 64  # beyond it, those that have nothing to do end
 _JOIN_S: Final = 0.5
 
 
@@ -193,8 +194,17 @@ class Outbox:
         for text in set(destinations):
             courier = self._couriers.get(text)
             if courier is None:
+                self._make_room()
                 courier = self._couriers[text] = self._courier(parse_destination(text))
             courier.wake()
+
+    def _make_room(self) -> None:
+        """Sends couriers home that have nothing to do, where there are many."""
+        if len(self._couriers) >= MAX_COURIERS:
+            for text, courier in tuple(self._couriers.items()):
+                if courier.idle:
+                    courier.stop()
+                    del self._couriers[text]
 
     def _courier(self, destination: Destination) -> Courier:
         return Courier(

@@ -1,5 +1,6 @@
 """Events over HTTP: many in one POST, one JSON object a line."""
 
+import base64
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,8 +35,8 @@ class Webhook:
         )
         self._headers = {"Content-Type": "application/x-ndjson"}
         if destination.user:
-            secret = f"{destination.user}:{destination.password}"
-            self._headers.update(urllib3.make_headers(basic_auth=secret))
+            secret = base64.b64encode(f"{destination.user}:{destination.password}".encode())
+            self._headers["Authorization"] = f"Basic {secret.decode()}"
 
     def send(self, events: Sequence[Event]) -> None:
         """Posts events.

@@ -193,5 +193,3 @@ def broker(mosquitto: str, tmp_path: Path) -> Iterator[Broker]:
     running.start()
     yield running
     running.stop()
-
-

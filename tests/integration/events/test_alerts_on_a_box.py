@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgefn.bundle.build import Bundle
+from edgefn.client.events import PutEvent
 
 MakeBundle = Callable[..., Bundle]
 Eventually = Callable[..., Any]
@@ -90,27 +91,38 @@ def test_an_alert_that_was_raised_is_cleared_after_a_crash(
 
 
 def test_events_go_to_files_in_the_folder_for_them(
-    start_box: Any, make_bundle: MakeBundle, eventually: Eventually
+    shared_box: Any, make_bundle: MakeBundle, eventually: Eventually
 ) -> None:
     """The second alert of a function has a file as its destination."""
-    box = start_box()
-    box.admin.deploy(make_bundle(WATCH.format(name="watch", to="file:odd/score.jsonl")))
-    watch(box, "watch", -1.0)
+    box = shared_box
+    box.admin.deploy(make_bundle(WATCH.format(name="filed", to="file:odd/score.jsonl")))
+    watch(box, "filed", -1.0)
     file = box.state_dir / "events" / "odd" / "odd.jsonl"
     eventually(lambda: file.exists() and file.read_text().endswith("\n"))
     assert json.loads(file.read_text())["data"] == {
-        "function": "watch",
+        "function": "filed",
         "alert": "odd",
         "state": "raised",
         "values": {"score": -1.0, "machine": "unknown"},
     }
 
 
+def test_an_alert_reaches_a_real_broker(
+    shared_box: Any, make_bundle: MakeBundle, eventually: Eventually, broker: Any
+) -> None:
+    """With the source of the call that set it off."""
+    topic = f"mqtt://127.0.0.1:{broker.port}/plant/alerts"
+    shared_box.admin.deploy(make_bundle(WATCH.format(name="published", to=topic)))
+    for _ in range(2):
+        watch(shared_box, "published", 0.95, "press-7")
+    eventually(lambda: told(broker.ledger) == [("press-7", "raised")])
+
+
 def test_a_source_that_is_no_plain_text_is_refused(
-    start_box: Any, make_bundle: MakeBundle
+    shared_box: Any, make_bundle: MakeBundle
 ) -> None:
     """A source is the name of something: short, and printable."""
-    box = start_box()
+    box = shared_box
     box.admin.deploy(make_bundle(WATCH.format(name="watch", to="file:a.jsonl")))
     assert watch(box, "watch", 0.5, "x" * 101).status == 400
     assert watch(box, "watch", 0.5, "x" * 100).status == 200
@@ -132,25 +144,28 @@ def test_programs_on_the_machine_put_events_of_their_own(
     wrong = [*events, {"to": "file:../../etc/passwd", "data": 1}]
     refused = box.http.request("POST", url, json={"events": wrong})
     assert (refused.status, refused.json()["error"]["code"]) == (400, "invalid_input")
-    assert box.admin.events().destinations[0].waiting == 3
+    more = PutEvent(to=receiver.destination, source="camera", data={"frame": 3})
+    assert box.admin.put_events([more]) == (answer["ids"][0].replace("-1-", "-4-"),)
+    assert box.admin.events().destinations[0].waiting == 4
     box.end(9)
     receiver.mode = "up"
     box = start_box()
-    eventually(lambda: len(receiver.ledger.applied) == 3)
-    assert receiver.ledger.data() == [{"frame": number} for number in range(3)]
-    eventually(lambda: box.admin.events().destinations[0].delivered == 3)
+    eventually(lambda: len(receiver.ledger.applied) == 4)
+    assert receiver.ledger.data() == [{"frame": number} for number in range(4)]
+    eventually(lambda: box.admin.events().destinations[0].delivered == 4)
 
 
 def test_what_waits_for_nobody_is_dropped_by_an_operator_only(
-    start_box: Any, receiver: Any
+    shared_box: Any, receiver: Any
 ) -> None:
     """A destination is named as it is shown, which is without its password."""
     receiver.mode = 500
-    box = start_box()
+    box = shared_box
     to = receiver.destination.replace("http://", "http://user:secret@")
     event = {"to": to, "data": 1}
     box.http.request("POST", f"{box.url}/admin/v1/events", json={"events": [event] * 5})
-    (waiting,) = box.admin.events().destinations
-    assert waiting.to == receiver.destination
-    assert box.admin.drop_events(waiting.to) == 5
-    assert box.admin.events().destinations[0].waiting == 0
+    waiting = {one.to: one.waiting for one in box.admin.events().destinations}
+    assert waiting[receiver.destination] == 5
+    assert box.admin.drop_events(receiver.destination) == 5
+    waiting = {one.to: one.waiting for one in box.admin.events().destinations}
+    assert waiting[receiver.destination] == 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,12 @@ BACKOFF = Backoff() if LONG else Backoff(first_s=0.02, longest_s=0.2)
 FLAPS = ("up", "down", "deaf", "up", 503, "deaf", "up", "down")
 EVENTS = 10_000
 SOURCES = 20
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Returns as soon as that is true."""
+    while not await holds():  # noqa: ASYNC110  # what it looks at is another thread's
+        await asyncio.sleep(0.02)
 
 
 class Line:
@@ -50,10 +56,10 @@ class Line:
         (event_id,) = await self._outbox.put([event])
         return event_id
 
-    async def waiting(self) -> int:
-        """How many events wait."""
+    async def is_empty(self) -> bool:
+        """Whether nothing waits."""
         assert self._outbox is not None
-        return sum(each["waiting"] for each in await self._outbox.status())
+        return not any(each["waiting"] for each in await self._outbox.status())
 
 
 async def put_all(line: Line, destination: str, pace_s: float) -> list[str]:
@@ -104,8 +110,7 @@ async def test_every_acknowledged_event_arrives_once_and_in_order(
         play(line, switch),
         put_all(line, receiver.destination, duration_s / (EVENTS / SOURCES) / 2),
     )
-    while await line.waiting():
-        await asyncio.sleep(0.05)
+    await until(line.is_empty)
     await line.end()
     applied = receiver.ledger.applied
     assert len(ids) == EVENTS
@@ -132,18 +137,24 @@ async def test_a_real_broker_gets_every_event_though_it_restarts(
         )
 
     async def applied(count: int) -> None:
-        while len(broker.ledger.applied) < count:
-            await asyncio.sleep(0.02)
+        async def holds() -> bool:
+            return len(broker.ledger.applied) >= count
+
+        await until(holds)
+
+    async def fails() -> bool:
+        return any(each["last_error"] for each in await outbox.status())
+
+    async def is_empty() -> bool:
+        return not any(each["waiting"] for each in await outbox.status())
 
     await put(range(500))
     await applied(500)
     await asyncio.to_thread(broker.stop)
     await put(range(500, 1000))
-    while not any(each["last_error"] for each in await outbox.status()):
-        await asyncio.sleep(0.02)
+    await until(fails)
     await asyncio.to_thread(broker.start)
     await applied(1000)
     assert broker.ledger.data() == list(range(1000))
-    while any(each["waiting"] for each in await outbox.status()):
-        await asyncio.sleep(0.02)
+    await until(is_empty)
     await outbox.aclose()

@@ -78,7 +78,7 @@ def one_life(nursery: subprocess.Popen[bytes], acknowledgements: int) -> list[An
 async def drain(folder: Path) -> None:
     """Returns when nothing waits any more."""
     outbox = await Outbox.open(folder / "outbox.db", folder / "events", "box")
-    while any(each["waiting"] for each in await outbox.status()):
+    while any(each["waiting"] for each in await outbox.status()):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await outbox.aclose()
 

@@ -69,10 +69,10 @@ class CutVfs(apsw.VFS):
         self.disk = Disk()
         super().__init__("power-cuts", "unix")
 
-    def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802
+    def xOpen(self, name: Any, flags: list[int]) -> Any:
         return _CutFile(self.disk, name, flags)
 
-    def xDelete(self, name: str, sync: bool) -> None:  # noqa: N802
+    def xDelete(self, name: str, sync: bool) -> None:
         super().xDelete(name, sync)
         self.disk.safe.pop(name, None)
         self.disk.unsafe.pop(name, None)
@@ -86,17 +86,17 @@ class _CutFile(apsw.VFSFile):
         disk.safe.setdefault(self._name, bytearray())
         disk.unsafe.setdefault(self._name, [])
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.operate()
         super().xWrite(data, offset)
         self._disk.unsafe[self._name].append((offset, bytes(data)))
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         self._disk.operate()
         super().xTruncate(size)
         self._disk.unsafe[self._name].append((size, None))
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._disk.operate()
         super().xSync(flags)
         if not self._disk.dark:  # else the power went during the sync: nothing is promised

@@ -4,6 +4,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import apsw
@@ -22,9 +23,7 @@ def survives(bench: Any, seed: int, synchronous: str) -> bool:
     folder = bench.folder / f"{synchronous}-{seed}"
     folder.mkdir()
     disk = bench.vfs.disk = bench.new_disk()
-    database = Database(
-        folder / "outbox.db", connect=lambda path: bench.connect(path, synchronous)
-    )
+    database = Database(folder / "outbox.db", connect=lambda path: bench.connect(path, synchronous))
     for name in disk.unsafe:
         disk.sync(name)
     disk.cut_at = disk.operations + draw.randrange(5, 400)
@@ -53,13 +52,13 @@ def survives(bench: Any, seed: int, synchronous: str) -> bool:
 def _fill_until_dark(
     database: Database, disk: Any, draw: random.Random
 ) -> tuple[set[tuple[str, int]], dict[str, int]]:
-    """Returns what must be there: acknowledged, and not taken for delivery; and the last numbers."""
+    """Returns what was acknowledged and not taken for delivery, and the last numbers."""
     acknowledged: set[tuple[str, int]] = set()
     sequences: dict[str, int] = {}
     while True:
         puts = [Work(_put(draw)) for _ in range(draw.randrange(1, 6))]
         took: list[Event] = []
-        takes = [Work(lambda each: _take(each, took))] if draw.random() < 0.3 else []
+        takes = [Work(partial(_take, took=took))] if draw.random() < 0.3 else []
         try:
             commit_group(database, [*puts, *takes])
         except apsw.Error:
