@@ -7,6 +7,7 @@ deliveries, and a connection that was quiet for long is made anew.
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -49,11 +50,14 @@ class MqttTopic:
             self.close()
         try:
             client = self._client or self._connect(until_s)
-            sent = [
+            unacknowledged = deque(
                 client.publish(self._to.topic, event.line(self._box), qos=1) for event in events
-            ]
-            while not all(message.rc == 0 and message.is_published() for message in sent):
-                _turn(client, until_s)
+            )
+            while unacknowledged:
+                if unacknowledged[0].is_published():
+                    unacknowledged.popleft()
+                else:
+                    _turn(client, until_s)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError | ValueError | RuntimeError):
