@@ -145,6 +145,7 @@ class _Running:
             launcher=self._launcher,
             logs=self._logs,
         )
+        self._outbox = outbox
         self._alerts = Alerts(self._alerts_of, outbox.put, outbox.raised())
         admin = Admin(
             box=self,
@@ -278,6 +279,7 @@ class _Running:
             replicas=self._launcher.replicas(),
             totals=self._totals,
             gateways=self._gateways.pids(),
+            events=self._outbox.counts(),
         )
         return render(collector), CONTENT_TYPE
 

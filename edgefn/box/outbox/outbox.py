@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +166,18 @@ class Outbox:
             _described(to, backlogs.get(to, Backlog()), self._couriers.get(to))
             for to in sorted(backlogs.keys() | self._couriers.keys())
         ]
+
+    def counts(self) -> list[tuple[str, int, int]]:
+        """Returns, by destination as it is shown, how many events wait and were delivered."""
+        backlogs = self._writer.backlogs
+        waiting: Counter[str] = Counter()
+        delivered: Counter[str] = Counter()
+        for to, backlog in backlogs.items():
+            waiting[shown(to)] += backlog.events
+        for to, courier in self._couriers.items():
+            delivered[shown(to)] += courier.status.delivered
+        names = sorted(waiting.keys() | delivered.keys())
+        return [(name, waiting[name], delivered[name]) for name in names]
 
     async def aclose(self) -> None:
         """Stops the couriers, writes what was submitted, and closes.

@@ -72,7 +72,9 @@ class Webhook:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    """Returns what went wrong, without the connection's own name in front."""
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    return text.partition("): ")[2][:200] or text[:200]
 
 
 def _plain(text: str) -> str:

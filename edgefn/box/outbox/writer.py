@@ -9,12 +9,13 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
 from edgefn.box.outbox.database import Database
-from edgefn.box.outbox.limits import OutboxFull
+from edgefn.box.outbox.limits import Backlog, OutboxFull
 from edgefn.errors import EdgefnError
 
 MAX_GROUP: Final = 256
@@ -75,10 +76,14 @@ class Writer:
 
     Raises:
         Exception: As `open_database` does.
+
+    Attributes:
+        backlogs: What waits, by destination, as of the last commit; a snapshot.
     """
 
     def __init__(self, open_database: Callable[[], Database]) -> None:
         self._queue: queue.Queue[Work[Any] | None] = queue.Queue(MAX_WAITING)
+        self.backlogs: Mapping[str, Backlog] = {}
         self._broken = ""
         self._lock = threading.Lock()
         self._closed = False
@@ -123,6 +128,7 @@ class Writer:
         except BaseException as error:
             opened.set_exception(error)
             return
+        self._show(database)
         opened.set_result(None)
         try:
             while group := self._next_group():
@@ -152,11 +158,15 @@ class Writer:
             return
         try:
             commit_group(database, group)
+            self._show(database)
         except sqlite3.Error as error:
             self._fail_group(database, group, error)
         except Exception as error:  # work with a mistake must not end the thread
             _log.exception("the outbox failed")
             self._fail_group(database, group, error)
+
+    def _show(self, database: Database) -> None:
+        self.backlogs = {to: replace(each) for to, each in database.backlogs.items()}
 
     def _fail_group(self, database: Database, group: list[Work[Any]], error: Exception) -> None:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FATAL:

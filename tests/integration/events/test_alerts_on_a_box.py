@@ -166,6 +166,8 @@ def test_what_waits_for_nobody_is_dropped_by_an_operator_only(
     box.http.request("POST", f"{box.url}/admin/v1/events", json={"events": [event] * 5})
     waiting = {one.to: one.waiting for one in box.admin.events().destinations}
     assert waiting[receiver.destination] == 5
+    metrics = box.http.request("GET", f"{box.url}/metrics").data.decode()
+    assert f'edgefn_events_waiting{{destination="{receiver.destination}"}} 5.0' in metrics
     assert box.admin.drop_events(receiver.destination) == 5
     waiting = {one.to: one.waiting for one in box.admin.events().destinations}
     assert waiting[receiver.destination] == 0
