@@ -74,7 +74,6 @@ class Courier:
 
     Attributes:
         status: How it fares.
-        idle: Whether nothing waits, as far as it knows.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Courier:
         self._stopping = threading.Event()
         self._news = threading.Event()
         self.status = CourierStatus()
-        self.idle = False
+        self._idle = False
         self._thread = threading.Thread(
             target=self._run, name=f"edgefn-events-{shown[:40]}", daemon=True
         )
@@ -106,6 +105,11 @@ class Courier:
     def wake(self) -> None:
         """There may be something to deliver."""
         self._news.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do, and was not woken."""
+        return self._idle and not self._news.is_set()
 
     def stop(self) -> None:
         """Has the thread end, at the latest when the delivery under way has."""
@@ -128,9 +132,9 @@ class Courier:
                     continue
                 arrived = events if events and self._delivered(events) else []
                 if not events:
-                    self.idle = True
+                    self._idle = True
                     self._news.wait()
-                    self.idle = False
+                    self._idle = False
             if arrived:
                 self._next(arrived)
         except EdgefnError:

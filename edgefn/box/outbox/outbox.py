@@ -1,6 +1,7 @@
 """The outbox as the box sees it: events in, couriers out, and what operators are shown."""
 
 import asyncio
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +34,8 @@ MAX_EVENTS: Final = 1000  # of one put
 TAIL: Final = 256
 MAX_COURIERS: Final = 64  # beyond it, those that have nothing to do end
 _JOIN_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class TailedEvent(msgspec.Struct, frozen=True):
@@ -204,11 +207,15 @@ class Outbox:
 
     def _wake(self, destinations: Iterable[str]) -> None:
         for text in set(destinations):
-            courier = self._couriers.get(text)
-            if courier is None:
+            if text not in self._couriers:
+                try:
+                    destination = parse_destination(text)
+                except InvalidInput as error:  # stored by an edgefn that knew more of them
+                    _log.error("events wait, but %s", error.message)
+                    continue
                 self._make_room()
-                courier = self._couriers[text] = self._courier(parse_destination(text))
-            courier.wake()
+                self._couriers[text] = self._courier(destination)
+            self._couriers[text].wake()
 
     def _make_room(self) -> None:
         """Sends couriers home that have nothing to do, where there are many."""
