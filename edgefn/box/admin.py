@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 import msgspec
 
 from edgefn.box.deployments import Deployments
-from edgefn.box.events_admin import DropQuery, Events, PutEvents, TailQuery
+from edgefn.box.events import DropQuery, Events, PutEvents, TailQuery
 from edgefn.box.logs import Logs
 from edgefn.box.status import revision_status
 from edgefn.bundle.signing import decode_signature
@@ -82,9 +82,7 @@ class Admin:
         events: That the box keeps and delivers.
     """
 
-    def __init__(
-        self, *, box: Observed, deployments: Deployments, logs: Logs, events: Events
-    ) -> None:
+    def __init__(self, box: Observed, deployments: Deployments, logs: Logs, events: Events) -> None:
         self._box = box
         self._deployments = deployments
         self._logs = logs

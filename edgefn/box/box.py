@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import edgefn
 from edgefn.box.admin import Admin
-from edgefn.box.alerts import Alerts
 from edgefn.box.bundles import Bundles
 from edgefn.box.config import BoxConfig
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
-from edgefn.box.events_admin import Events
+from edgefn.box.events import Events
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
 from edgefn.box.listen import Listeners, check_peers
@@ -145,14 +144,8 @@ class _Running:
             launcher=self._launcher,
             logs=self._logs,
         )
-        self._outbox = outbox
-        self._alerts = Alerts(self._alerts_of, outbox.put, outbox.raised())
-        admin = Admin(
-            box=self,
-            deployments=self._deployments,
-            logs=self._logs,
-            events=Events(outbox, self._alerts),
-        )
+        self._events = Events(outbox, self._alerts_of)
+        admin = Admin(self, self._deployments, self._logs, self._events)
         self._gateways = Gateways(
             _gateway_configs(config),
             listeners.sockets,
@@ -187,7 +180,7 @@ class _Running:
                 for loop in loops:
                     loop.cancel()
         finally:
-            await self._alerts.aclose()
+            await self._events.aclose()
             await self._logs.aclose()
 
     async def _started(self, stop: asyncio.Event) -> bool:
@@ -225,7 +218,7 @@ class _Running:
 
     def marked(self, marked: Marked) -> None:
         """Takes what alerts saw in answers."""
-        self._alerts.take(marked.answers)
+        self._events.marked(marked)
 
     # What operators see (`admin.Observed`).
 
@@ -279,7 +272,7 @@ class _Running:
             replicas=self._launcher.replicas(),
             totals=self._totals,
             gateways=self._gateways.pids(),
-            events=self._outbox.counts(),
+            events=self._events.counts(),
         )
         return render(collector), CONTENT_TYPE
 

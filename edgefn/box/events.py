@@ -1,5 +1,6 @@
-"""What operators, and programs on this machine, do with events: put, look, drop."""
+"""The events of a box: what sets them off, and what is asked about them."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,6 +10,8 @@ from edgefn.box.alerts import Alerts
 from edgefn.box.outbox.event import NewEvent
 from edgefn.box.outbox.outbox import Outbox
 from edgefn.errors import InvalidInput
+from edgefn.gateway.control import Marked
+from edgefn_runtime.manifest import Alert
 
 MAX_TAIL: Final = 256
 
@@ -41,16 +44,28 @@ class DropQuery(msgspec.Struct):
 
 
 class Events:
-    """Answers what is asked about events.
+    """Makes events of alerts, and answers what operators and programs on this machine ask.
 
     Args:
-        outbox: Of the box.
-        alerts: Of the box.
+        outbox: Stores and delivers them.
+        alerts_of: Returns the alerts of a function's serving revision; none if it is gone.
     """
 
-    def __init__(self, outbox: Outbox, alerts: Alerts) -> None:
+    def __init__(self, outbox: Outbox, alerts_of: Callable[[str], tuple[Alert, ...]]) -> None:
         self._outbox = outbox
-        self._alerts = alerts
+        self._alerts = Alerts(alerts_of, outbox.put, outbox.raised())
+
+    def marked(self, marked: Marked) -> None:
+        """Takes what alerts saw in answers."""
+        self._alerts.take(marked.answers)
+
+    def counts(self) -> list[tuple[str, int, int]]:
+        """Returns, by destination, how many events wait and were delivered."""
+        return self._outbox.counts()
+
+    async def aclose(self) -> None:
+        """Waits until the events under way are stored."""
+        await self._alerts.aclose()
 
     async def status(self) -> dict[str, Any]:
         """Tells what waits for whom, and which alerts are raised."""
