@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CACHE := $(CURDIR)/$(VENV)/cache
 ARGS ?=
 
-.PHONY: help demo test lint format types imports unit bench variants train lock clean
+.PHONY: help demo test test-long lint format types imports unit bench variants train lock clean
 
 help: ## Lists these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ imports: $(VENV)/.installed-dev ## Checks which module may import which
 
 unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them)
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
+
+test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
+	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         ReplicaLost,
         TimedOut,
     )
-    from edgefn_runtime.manifest import Scale
+    from edgefn_runtime.manifest import Alert, Scale
     from edgefn_runtime.media import Audio, Image
     from edgefn_runtime.model import Model
     from edgefn_runtime.tensors import Tensor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alert",
     "Answer",
     "AsyncClient",
     "Audio",
@@ -51,6 +52,7 @@ __all__ = [
 # Imported when asked for: the command line and the box's parent need none of them, replicas no
 # client, and clients nothing of what declares functions. `edgefn --help` took 1.1 s without this.
 _ELSEWHERE = {
+    "Alert": "edgefn_runtime.manifest",
     "Answer": "edgefn.client",
     "AsyncClient": "edgefn.client",
     "Audio": "edgefn_runtime.media",

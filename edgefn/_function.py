@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Generic, TypeVar, cast, overload
 
+from edgefn.alerts.declaration import InvalidAlert
+from edgefn.alerts.fields import check_fields
 from edgefn.build_options import BuildOptions
 from edgefn.errors import DeclarationError, LoadFailed
 from edgefn.schema import Signature, annotations_of, is_model, item_of
 from edgefn.spec import ScaleOption, make_build_options, make_spec
-from edgefn_runtime.manifest import FunctionSpec, Objective
+from edgefn_runtime.manifest import Alert, FunctionSpec, Objective
 from edgefn_runtime.model import Model
 from edgefn_runtime.servable import CONFIDENCE_FIELDS
 
@@ -104,6 +106,7 @@ def edge_function(
     idempotent: bool | None = None,
     escalate_below: float | None = None,
     degrade: bool | None = None,
+    on_result: Alert | Sequence[Alert] | None = None,
     evaluate: str | None = None,
     calibrate: str | None = None,
     metric: str | None = None,
@@ -141,6 +144,7 @@ def edge_function(function: Any = None, /, **options: Any) -> Any:
                 is below it goes to a better variant, if the deadline still allows.
             degrade: Whether a variant below `min_accuracy` may answer what none above it could in
                 time; the answer then says `Edgefn-Sla: degraded`.
+            on_result: What its answers set off: an `Alert`, or several.
             evaluate: For `edgefn build`, a callable as `"evaluate.py:samples"`: yields the inputs
                 of a call, as a mapping of parameters to values, or `(inputs, label)`; data that
                 the model was not trained on.
@@ -201,6 +205,8 @@ def _declare(wrapped: Callable[..., Any], *, options: Mapping[str, Any]) -> Edge
     signature = Signature(spec.name, inputs, defaults, answer)
     if spec.escalate_below is not None:
         _check_confidence(name, signature)
+    if spec.on_result:
+        _check_alerts(name, signature, spec.on_result)
     return EdgeFunction(wrapped, spec, signature, make_build_options(name, options))
 
 
@@ -216,6 +222,13 @@ def _check_confidence(name: str, signature: Signature) -> None:
             "return a pydantic model with `confidence: float` (or `probability: float`), from 0 "
             "to 1"
         )
+
+
+def _check_alerts(name: str, signature: Signature, alerts: tuple[Alert, ...]) -> None:
+    try:
+        check_fields(alerts, signature.described.output, signature.answers_object)
+    except InvalidAlert as error:
+        raise DeclarationError(f"@edge_function {name}: {error}") from None
 
 
 def _entry_point(wrapped: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -12,9 +12,10 @@ from typing import Any, Final, NoReturn, get_args
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from edgefn.alerts.declaration import InvalidAlert, make_alerts
 from edgefn.build_options import MAX_ACCURACY_DROP, BuildOptions
 from edgefn.errors import DeclarationError
-from edgefn_runtime.manifest import NAME_PATTERN, FunctionSpec, Objective, Scale
+from edgefn_runtime.manifest import NAME_PATTERN, Alert, FunctionSpec, Objective, Scale
 
 MODEL_SUFFIXES: Final = (".onnx", ".tflite")
 MAX_BATCH: Final = 1024
@@ -22,7 +23,7 @@ _NAME: Final = re.compile(NAME_PATTERN)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 OPTIONS: Final = (
     "name", "model", "deadline_ms", "min_accuracy", "tiers", "batch", "scale", "timeout_s",
-    "requirements", "objective", "priority", "idempotent", "escalate_below", "degrade",
+    "requirements", "objective", "priority", "idempotent", "escalate_below", "degrade", "on_result",
     "evaluate", "calibrate", "metric", "student", "max_accuracy_drop",
 )  # fmt: skip
 
@@ -71,6 +72,7 @@ def make_spec(
         idempotent=declared.flag("idempotent", given.get("idempotent", False)),
         escalate_below=declared.fraction("escalate_below", given.get("escalate_below")),
         degrade=declared.degrade(given.get("degrade", False), given.get("min_accuracy")),
+        on_result=declared.alerts(given.get("on_result", ())),
     )
 
 
@@ -192,6 +194,12 @@ class _Declaration:
         if degrade and min_accuracy is None:
             self.refuse("degrade= lowers a floor that is not there; write min_accuracy= as well")
         return degrade
+
+    def alerts(self, value: Any) -> tuple[Alert, ...]:
+        try:
+            return make_alerts(value)
+        except InvalidAlert as error:
+            self.refuse(str(error))
 
     def drop(self, value: Any) -> float:
         if value is None:

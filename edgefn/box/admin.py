@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 import msgspec
 
 from edgefn.box.deployments import Deployments
+from edgefn.box.events import DropQuery, Events, PutEvents, TailQuery
 from edgefn.box.logs import Logs
 from edgefn.box.status import revision_status
 from edgefn.bundle.signing import decode_signature
@@ -78,12 +79,14 @@ class Admin:
         box: What can be seen.
         deployments: What can be changed.
         logs: Of the functions.
+        events: That the box keeps and delivers.
     """
 
-    def __init__(self, *, box: Observed, deployments: Deployments, logs: Logs) -> None:
+    def __init__(self, box: Observed, deployments: Deployments, logs: Logs, events: Events) -> None:
         self._box = box
         self._deployments = deployments
         self._logs = logs
+        self._events = events
 
     async def answer(self, ask: Ask) -> Answered:
         """Returns the answer to one request, whatever happens."""
@@ -163,6 +166,22 @@ class Admin:
         )
         return {"lines": lines, "next": cursor}
 
+    async def events(self, ask: Ask, name: str) -> Any:
+        """Tells what events wait."""
+        return await self._events.status()
+
+    async def put_events(self, ask: Ask, name: str) -> Any:
+        """Stores events."""
+        return await self._events.put(_decode(ask.body, PutEvents))
+
+    async def drop_events(self, ask: Ask, name: str) -> Any:
+        """Forgets the events of a destination."""
+        return await self._events.drop(_decode_query(ask.query, DropQuery))
+
+    async def tail_events(self, ask: Ask, name: str) -> Any:
+        """Tells the newest events."""
+        return self._events.tail(_decode_query(ask.query, TailQuery))
+
     async def _function_status(self, name: str) -> dict[str, Any]:
         for status in await self._box.function_statuses(name):
             return status
@@ -175,6 +194,8 @@ _NAME: Final = "/deployments/(?P<name>[^/]+)"
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/status": {"GET": Admin.status},
     "/counts": {"GET": Admin.counts},
+    "/events": {"GET": Admin.events, "POST": Admin.put_events, "DELETE": Admin.drop_events},
+    "/events/tail": {"GET": Admin.tail_events},
     "/blobs/missing": {"POST": Admin.missing_blobs},
     "/deployments": {"GET": Admin.functions, "POST": Admin.deploy},
     _NAME: {"GET": Admin.function, "DELETE": Admin.remove},

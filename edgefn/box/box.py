@@ -16,6 +16,7 @@ from edgefn.box.control_loop import ControlLoop
 from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
+from edgefn.box.events import Events
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
 from edgefn.box.listen import Listeners, check_peers
@@ -24,6 +25,7 @@ from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.metrics import CONTENT_TYPE, BoxCollector, render
 from edgefn.box.optimised import OptimisedModels
+from edgefn.box.outbox.outbox import Outbox
 from edgefn.box.revision import Revision
 from edgefn.box.run_directory import RunDirectory
 from edgefn.box.state import StateThread
@@ -33,7 +35,8 @@ from edgefn.box.trust import Trust
 from edgefn.bundle.keys import config_dir
 from edgefn.bundle.partial import PartialBlobs
 from edgefn.bundle.store import BlobStore
-from edgefn.gateway.control import GatewayConfig, Report, Suspect
+from edgefn.gateway.control import GatewayConfig, Marked, Report, Suspect
+from edgefn_runtime.manifest import Alert
 
 DRAIN_S: Final = 10.0  # for gateways to answer what is under way, and then for replicas to end
 GATEWAY_MARGIN_S: Final = 1.0  # a gateway keeps the same budget by itself
@@ -82,8 +85,14 @@ class Box:
             held.callback(run_directory.remove)
             state = await StateThread.open(config.state_dir / "state.db")
             try:
-                running = _Running(config, listeners, for_peers, run_directory, state)
-                await running.serve(lock, on_ready, self._stop)
+                outbox = await Outbox.open(
+                    config.state_dir / "outbox.db", config.state_dir / "events", config.name
+                )
+                try:
+                    running = _Running(config, listeners, for_peers, run_directory, state, outbox)
+                    await running.serve(lock, on_ready, self._stop)
+                finally:
+                    await outbox.aclose()
             finally:
                 await state.aclose()
 
@@ -98,6 +107,7 @@ class _Running:
         for_peers: Listeners,
         run_directory: RunDirectory,
         state: StateThread,
+        outbox: Outbox,
     ) -> None:
         self._config = config
         self._url = listeners.url
@@ -134,7 +144,8 @@ class _Running:
             launcher=self._launcher,
             logs=self._logs,
         )
-        admin = Admin(box=self, deployments=self._deployments, logs=self._logs)
+        self._events = Events(outbox, self._alerts_of)
+        admin = Admin(self, self._deployments, self._logs, self._events)
         self._gateways = Gateways(
             _gateway_configs(config),
             listeners.sockets,
@@ -169,6 +180,7 @@ class _Running:
                 for loop in loops:
                     loop.cancel()
         finally:
+            await self._events.aclose()
             await self._logs.aclose()
 
     async def _started(self, stop: asyncio.Event) -> bool:
@@ -181,6 +193,10 @@ class _Running:
         finally:
             started.cancel()
             stopped.cancel()
+
+    def _alerts_of(self, name: str) -> tuple[Alert, ...]:
+        function = self._control.functions.get(name)
+        return function.serving.spec.on_result if function is not None else ()
 
     # What gateways say (`GatewayListener`).
 
@@ -199,6 +215,10 @@ class _Running:
     def suspected(self, suspect: Suspect) -> None:
         """Looks at a replica."""
         self._launcher.suspect(suspect.replica, suspect.reason)
+
+    def marked(self, marked: Marked) -> None:
+        """Takes what alerts saw in answers."""
+        self._events.marked(marked)
 
     # What operators see (`admin.Observed`).
 
@@ -252,6 +272,7 @@ class _Running:
             replicas=self._launcher.replicas(),
             totals=self._totals,
             gateways=self._gateways.pids(),
+            events=self._events.counts(),
         )
         return render(collector), CONTENT_TYPE
 

@@ -21,6 +21,7 @@ from edgefn.gateway.control import (
     FromGateway,
     FunctionRoute,
     GatewayConfig,
+    Marked,
     Report,
     Routed,
     Routes,
@@ -51,6 +52,9 @@ class GatewayListener(Protocol):
 
     def suspected(self, suspect: Suspect) -> None:
         """Takes note that a replica does not answer a gateway."""
+
+    def marked(self, marked: Marked) -> None:
+        """Takes what alerts saw in answers."""
 
 
 @dataclass(slots=True)
@@ -232,6 +236,8 @@ class Gateways:
                 self._listener.woken(function, variant)
             case Suspect():
                 self._listener.suspected(message)
+            case Marked():
+                self._listener.marked(message)
             case Ask():
                 self._ask(gateway.link, message)
 

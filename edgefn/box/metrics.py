@@ -33,6 +33,7 @@ class BoxCollector(Collector):
         replicas: All of the box.
         totals: What gateways reported.
         gateways: Numbers of the gateways that accept connections.
+        events: Each destination of events, how many wait, and how many were delivered.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class BoxCollector(Collector):
         replicas: Iterable[Replica],
         totals: Totals,
         gateways: Iterable[int],
+        events: Iterable[tuple[str, int, int]] = (),
     ) -> None:
         self._version = version
         self._functions = list(functions)
         self._replicas = list(replicas)
         self._totals = totals
         self._gateways = list(gateways)
+        self._events_of = list(events)
 
     def collect(self) -> Iterator[Metric]:
         """Yields every family."""
@@ -64,6 +67,7 @@ class BoxCollector(Collector):
         yield from self._sums()
         yield from self._gauges()
         yield self._deaths()
+        yield from self._events()
 
     def _gateway_connections(self) -> Metric:
         family = GaugeMetricFamily(
@@ -72,6 +76,19 @@ class BoxCollector(Collector):
         for gateway in self._gateways:
             family.add_metric([str(gateway)], self._totals.connections(gateway))
         return family
+
+    def _events(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "edgefn_events_waiting", "Events that are not delivered", labels=["destination"]
+        )
+        delivered = CounterMetricFamily(
+            "edgefn_events_delivered", "Events that were delivered", labels=["destination"]
+        )
+        for destination, waits, arrived in self._events_of:
+            waiting.add_metric([destination], waits)
+            delivered.add_metric([destination], arrived)
+        yield waiting
+        yield delivered
 
     def _calls(self) -> Metric:
         family = CounterMetricFamily(

@@ -50,6 +50,9 @@ def command(
             "--min-accuracy", min=0.0, max=1.0, metavar="A", help="Only variants that reach it."
         ),
     ] = None,
+    source: Annotated[
+        str, typer.Option("--source", metavar="NAME", help="What it tells of; for alerts.")
+    ] = "",
     count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Call so many times.")] = 1,
     concurrency: Annotated[
         int, typer.Option("-c", "--concurrency", min=1, metavar="C", help="So many at once.")
@@ -68,6 +71,7 @@ def command(
             "deadline_ms": deadline_ms,
             "variant": variant,
             "min_accuracy": min_accuracy,
+            "source": source,
             "encoding": encoding,
         },
         url=url,

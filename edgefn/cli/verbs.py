@@ -16,6 +16,7 @@ GROUPS: Final = {
         "up": "Start a box.",
         "down": "Stop a box that runs on this machine.",
         "status": "Show a box, its gateways, functions and replicas.",
+        "events": "Show events on their way, and the alerts that are raised.",
         "top": "Show what a box does, live: calls, attainment, latency, misses.",
     },
     "Functions on a box": {
@@ -48,6 +49,7 @@ EXAMPLES: Final = {
         "edgefn link restore cloud-1",
     ),
     "top": ("edgefn top", "edgefn top --once --json"),
+    "events": ("edgefn events ls", "edgefn events tail -f"),
     "call": (
         "edgefn call hello @hello/samples/usual.json",
         "edgefn call voice --file yes.wav --deadline-ms 80",

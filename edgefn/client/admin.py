@@ -1,6 +1,6 @@
 """The operator's client: deploys, looks and rolls back over a box's admin API."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,6 +11,14 @@ from edgefn.bundle.build import Bundle
 from edgefn.client.connections import Connections
 from edgefn.client.counts import BoxCounts
 from edgefn.client.errors import CallFailed, error_of
+from edgefn.client.events import (
+    Accepted,
+    AcceptedEvent,
+    AcceptedEvents,
+    Dropped,
+    EventsStatus,
+    PutEvent,
+)
 from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
 from edgefn.client.upload import Missing, upload
 from edgefn.config import settings
@@ -166,6 +174,44 @@ class AdminClient:
         given = {key: value for key, value in query.items() if value is not None}
         path = f"{_API}/route/{quote(name, safe='')}"
         return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, Explanation)
+
+    def events(self) -> EventsStatus:
+        """Returns what events wait for whom, and which alerts are raised."""
+        return self._ask("GET", f"{_API}/events", EventsStatus)
+
+    def put_events(self, events: Sequence[PutEvent]) -> tuple[str, ...]:
+        """Stores events, all or none of them, and returns their ids.
+
+        They are on the box's disk when this returns, and are delivered at least once, those of one
+        source in order.
+
+        Raises:
+            InvalidInput: Something in them is wrong.
+            CallFailed: Too much waits already (`code` in `detail`: `outbox_full`), or the disk
+                failed.
+        """
+        return self._ask("POST", f"{_API}/events", Accepted, {"events": list(events)}).ids
+
+    def events_tail(
+        self, *, after: int | None = None, limit: int = 20
+    ) -> tuple[AcceptedEvent, ...]:
+        """Returns the newest events that were accepted, delivered or not, oldest first.
+
+        Args:
+            after: The first ones after this number instead.
+            limit: At most so many.
+        """
+        query = {"limit": limit} if after is None else {"limit": limit, "after": after}
+        return self._ask("GET", f"{_API}/events/tail?{urlencode(query)}", AcceptedEvents).events
+
+    def drop_events(self, to: str) -> int:
+        """Forgets all that waits for a destination, and returns how many events that were.
+
+        Raises:
+            InvalidInput: Nothing waits for it.
+        """
+        path = f"{_API}/events?{urlencode({'to': to})}"
+        return self._ask("DELETE", path, Dropped).dropped
 
     def log_page(
         self, name: str, *, after: int | None = None, limit: int | None = None, wait_s: float = 0.0

@@ -70,6 +70,7 @@ class AsyncClient:
         idempotent: bool = False,
         variant: str = "",
         min_accuracy: float | None = None,
+        source: str = "",
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer; everything is as in `Client.call`.
@@ -84,6 +85,7 @@ class AsyncClient:
             idempotent=idempotent,
             variant=variant,
             min_accuracy=min_accuracy,
+            source=source,
         )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()

@@ -65,6 +65,7 @@ class Client:
         idempotent: bool = False,
         variant: str = "",
         min_accuracy: float | None = None,
+        source: str = "",
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer.
@@ -78,6 +79,7 @@ class Client:
             idempotent: It may run twice: send it again if the connection breaks under it.
             variant: Name of the one that is to answer; default: the first that the box can serve.
             min_accuracy: From 0 to 1: only a variant that was measured to reach it may answer.
+            source: Of what it tells, like a machine; for the function's alerts.
             **named: Values by parameter name: JSON values, arrays, bytes, paths of files.
 
         Raises:
@@ -102,6 +104,7 @@ class Client:
             idempotent=idempotent,
             variant=variant,
             min_accuracy=min_accuracy,
+            source=source,
         )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()

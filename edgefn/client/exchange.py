@@ -43,6 +43,7 @@ class Limits:
         idempotent: Whether it may run twice.
         variant: That is to answer; empty: whichever the box prefers.
         min_accuracy: That the variant must have been measured to reach; None: the function's own.
+        source: Of what the call tells, for the function's alerts; empty: it does not say.
     """
 
     deadline_ms: float | None = None
@@ -50,6 +51,7 @@ class Limits:
     idempotent: bool = False
     variant: str = ""
     min_accuracy: float | None = None
+    source: str = ""
 
 
 class Exchange:
@@ -69,7 +71,7 @@ class Exchange:
 
         Raises:
             InvalidInput: The deadline is not a positive number, the accuracy none from 0 to 1, or
-                the variant's name is none.
+                the name of the variant or of the source is none.
         """
         deadline_ms = limits.deadline_ms
         if deadline_ms is not None and not 0 < deadline_ms < float("inf"):
@@ -81,6 +83,8 @@ class Exchange:
                 f"{limits.variant!r} cannot be the name of a variant: lower-case letters, digits, "
                 "_ + and -"
             )
+        if not (limits.source.isascii() and limits.source.isprintable()):
+            raise InvalidInput(f"source={limits.source[:100]!r} is not printable ASCII")
         self.request = request
         self._url = url
         self._limits = limits
@@ -100,6 +104,8 @@ class Exchange:
             headers["Edgefn-Variant"] = self._limits.variant
         if self._limits.min_accuracy is not None:
             headers["Edgefn-Min-Accuracy"] = f"{self._limits.min_accuracy:.12g}"
+        if self._limits.source:
+            headers["Edgefn-Source"] = self._limits.source
         return headers
 
     def timeout_s(self, now_s: float) -> float:

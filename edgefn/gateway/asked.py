@@ -17,6 +17,7 @@ from edgefn.gateway.headers import (
     budget_s,
     choice_of,
     priority_of,
+    source_of,
     traceparent_of,
 )
 from edgefn.gateway.request_id import fit_request_id
@@ -53,6 +54,7 @@ class Asked(msgspec.Struct, frozen=True):
         escalate_at: See `PendingCall`.
         request_id: The caller's, if it is fit to be echoed; else empty.
         traceparent: Of the caller's trace, or empty.
+        source: Of what the call tells, where the function has alerts that want to know.
     """
 
     raw: tuple[tuple[bytes, bytes], ...]
@@ -67,6 +69,7 @@ class Asked(msgspec.Struct, frozen=True):
     escalate_at: int
     request_id: str
     traceparent: str
+    source: str
 
     def answers(
         self, request: web.BaseRequest, route: FunctionRoute, encoding_of: EncodingOf
@@ -110,6 +113,7 @@ def read_asked(
         escalate_at=_escalate_at(spec, choice),
         request_id=fit_request_id(headers.get(REQUEST_ID)),
         traceparent=traceparent_of(headers),
+        source=source_of(headers) if spec.on_result else "",
     )
 
 

@@ -61,6 +61,8 @@ async def answer_call(
             dispatcher.alarms.unwatch(call)
         if reply.outcome == Outcome.ERROR:
             raise _failure(function, call, reply)
+        if reply.marks:
+            gateway.marking.note(call.function, asked.source, reply.marks)
         return Answer(200, result_head(gateway, function, call, reply), reply.body)
     except EdgefnError as error:
         connection.answered_by = error_lines(gateway, function, call, error.body())

@@ -200,6 +200,20 @@ class Suspect(msgspec.Struct, frozen=True, tag="suspect"):
     reason: str
 
 
+class MarkedAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """What the alerts of a function saw in an answer (`edgefn_runtime.alert_marks.Marks`)."""
+
+    function: str
+    source: str
+    marks: bytes
+
+
+class Marked(msgspec.Struct, frozen=True, tag="marked"):
+    """The answers since the last time of functions that have alerts, oldest first."""
+
+    answers: tuple[MarkedAnswer, ...]
+
+
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A request of an operator, to be answered by the box: `/admin/v1` and `/metrics`."""
 
@@ -263,7 +277,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ToGateway = Routes | Answered | StopAccepting
-FromGateway = Started | Routed | Report | Wake | Suspect | Ask
+FromGateway = Started | Routed | Report | Wake | Suspect | Marked | Ask
 
 
 def new_report(name: str) -> FunctionReport:

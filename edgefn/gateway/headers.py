@@ -23,12 +23,14 @@ EXPECT: Final = istr("Expect")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 MIN_ACCURACY: Final = istr("Edgefn-Min-Accuracy")
 PRIORITY: Final = istr("Edgefn-Priority")
+SOURCE: Final = istr("Edgefn-Source")
 TRACEPARENT: Final = istr("traceparent")
 VARIANT: Final = istr("Edgefn-Variant")
 REQUEST_ID: Final = istr("X-Request-Id")
 TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
 V2_HEADER_LENGTH: Final = istr("Inference-Header-Content-Length")
 
+MAX_SOURCE_CHARS: Final = 100
 MAX_DEADLINE_MS: Final = 24 * 3600 * 1000.0
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z"
@@ -133,6 +135,21 @@ def priority_of(headers: Mapping[str, str], default: int) -> int:
             f"{told[:100]!r}"
         )
     return int(told)
+
+
+def source_of(headers: Mapping[str, str]) -> str:
+    """Returns of what the call tells: a machine, a camera; nothing if it does not say.
+
+    Raises:
+        InvalidInput: `Edgefn-Source` is too long, or not plain text.
+    """
+    told = headers.get(SOURCE, "")
+    if len(told) > MAX_SOURCE_CHARS or not (told.isascii() and told.isprintable()):
+        raise InvalidInput(
+            f"Edgefn-Source must be at most {MAX_SOURCE_CHARS} printable ASCII characters, not "
+            f"{told[:MAX_SOURCE_CHARS]!r}"
+        )
+    return told
 
 
 def traceparent_of(headers: Mapping[str, str]) -> str:

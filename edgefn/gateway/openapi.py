@@ -252,6 +252,11 @@ def _parameters() -> dict[str, Any]:
             "The more urgent the higher; under overload the lower ones are refused first.",
             {"type": "integer", "minimum": 0, "maximum": 9},
         ),
+        "source": header(
+            "Edgefn-Source",
+            "Of what the call tells, like a machine: the function's alerts are kept for each.",
+            {"type": "string", "maxLength": 100},
+        ),
         "idempotency_key": header(
             "Idempotency-Key",
             "Whatever its value, the call may run twice: after a loss, or to be in time.",

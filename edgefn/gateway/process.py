@@ -80,6 +80,7 @@ class Process:
             for chore in chores:
                 chore.cancel()
             self._report()
+            gateway.marking.flush()
             gateway.uploads.close()
             if self._peers is not None:
                 await self._peers.aclose()

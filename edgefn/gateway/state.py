@@ -10,6 +10,7 @@ from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.control import GatewayConfig
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.marking import Marking
 from edgefn.gateway.openapi import OpenApi
 from edgefn.routing.table import HERE
 from edgefn_runtime.wire import MAX_BODY_BYTES
@@ -26,6 +27,7 @@ class Gateway:
         box: Asks the box.
         report: Tells the box what was counted until now.
         decisions: What became of the last calls.
+        marking: Tells the box what alerts saw in answers.
         uploads: Takes blobs.
         body_memory: Bounds what large bodies hold.
         openapi: Describes the functions.
@@ -46,6 +48,7 @@ class Gateway:
         self.box = box
         self.report = report
         self.decisions = dispatcher.decisions
+        self.marking = Marking(box)
         self.uploads = BlobUploads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()

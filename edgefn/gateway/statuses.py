@@ -43,6 +43,7 @@ STATUSES: Final[dict[str, int]] = {
     "deadline_exceeded": 504,
     "deadline_unattainable": 504,
     "timed_out": 504,
+    "outbox_full": 507,
     "storage_failed": 507,
 }
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
+from edgefn_runtime.alert_marks import Marker
 from edgefn_runtime.errors import ErrorBody, FunctionFailed, InvalidInput, TimedOut
 from edgefn_runtime.servable import CONFIDENCE_FIELDS, Signature
 from edgefn_runtime.tracebacks import describe, text_of
@@ -46,6 +47,7 @@ class Answer(NamedTuple):
     aux: int
     body: bytes
     confidence: int = NO_CONFIDENCE
+    marks: bytes = b""
 
 
 class Codec(Protocol):
@@ -75,6 +77,7 @@ class Execution:
         batched: Whether the function takes and returns lists.
         report: Is told of every failure of the function, with the request's id, for the log.
         confident: Whether replies carry how sure the function is of its answers.
+        marker: Sees in answers what the function's alerts look for; None if it has none.
     """
 
     def __init__(
@@ -85,12 +88,14 @@ class Execution:
         batched: bool,
         report: Report,
         confident: bool = False,
+        marker: Marker | None = None,
     ) -> None:
         self._signature = signature
         self._codec = codec
         self._batched = batched
         self._report = report
         self._confident = confident
+        self._marker = marker
 
     def steps(self, calls: list[Call]) -> Steps:
         """Yields the arguments of each run to make; returns one answer a call, in order."""
@@ -149,7 +154,8 @@ class Execution:
         except Exception as error:
             return self._failed(call, error)
         confidence = confidence_of(payload) if self._confident else NO_CONFIDENCE
-        return Answer(Outcome.RESULT, content, aux, body, confidence)
+        marks = b"" if self._marker is None else self._marker.marks(payload)
+        return Answer(Outcome.RESULT, content, aux, body, confidence, marks)
 
     def _failed(self, call: Call, error: BaseException) -> Answer:
         if not isinstance(error, InvalidInput):

@@ -55,6 +55,30 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     idle_s: float = 300.0
 
 
+class Alert(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"for_": "for"}
+):
+    """What a function's answers set off: an event when something begins, and one when it ends.
+
+    It is kept for each source by itself (header `Edgefn-Source`). In a spec all fields are filled.
+
+    Attributes:
+        when: A condition on the answer, as in `"score > 0.9 and not muted"`.
+        to: Where events go: `webhook:http://...`, `mqtt://host/topic` or `file:name.jsonl`; one or
+            several.
+        for_: Of how many answers how many must agree, as in `"3 of 5"`, before it is raised, and
+            before it is cleared. None: `"1 of 1"`.
+        clear: A condition for it to end; None: when `when` does not hold.
+        name: Of the alert; None: `alert`, or `alert-2` for the second of a function.
+    """
+
+    when: str
+    to: str | tuple[str, ...]
+    for_: str | None = None
+    clear: str | None = None
+    name: str | None = None
+
+
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a developer declared with `@edge_function`, in seconds and bytes.
 
@@ -76,6 +100,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         idempotent: Whether a call may run twice.
         escalate_below: An answer of less confidence goes to a better variant; None: never.
         degrade: Whether a variant below `min_accuracy` may answer what none above it could in time.
+        on_result: What its answers set off.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -94,6 +119,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     idempotent: bool = False
     escalate_below: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     degrade: bool = False
+    on_result: tuple[Alert, ...] = ()
 
 
 _LATER_FIELDS: Final = {
@@ -101,6 +127,7 @@ _LATER_FIELDS: Final = {
     "idempotent": False,
     "escalate_below": None,
     "degrade": False,
+    "on_result": (),
 }
 
 

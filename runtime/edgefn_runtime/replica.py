@@ -20,6 +20,7 @@ from typing import Any, cast
 import uvloop
 
 from edgefn_runtime import codecs
+from edgefn_runtime.alert_marks import Marker
 from edgefn_runtime.connection import Connection
 from edgefn_runtime.errors import ErrorBody, LoadFailed, ProtocolError
 from edgefn_runtime.execution import Execution
@@ -126,12 +127,14 @@ class _Replica:
             PROTOCOL, config.replica, self._boot_id, config.function, config.revision,
             config.variant,
         )  # fmt: skip
+        signature = self._servable.signature
         execution = Execution(
-            self._servable.signature,
+            signature,
             codecs,
             batched=spec.batch > 1,
             report=self._report,
             confident=spec.escalate_below is not None,
+            marker=Marker(spec.on_result, signature.answers_object) if spec.on_result else None,
         )
         return ReplicaServer(
             encode_hello(hello),

@@ -273,11 +273,11 @@ class ReplicaServer:
     def _reply(
         self, connection: Connection, call_id: int, answer: Answer, waited_s: float, load: _Load
     ) -> None:
-        outcome, content, aux, body, confidence = answer
+        outcome, content, aux, body, confidence, marks = answer
         service_us, batch, backlog_us, queued = load
         reply = Reply(
             call_id, outcome, content, aux, _micros(waited_s), service_us, backlog_us, batch,
-            queued, body, confidence,
+            queued, body, confidence, marks,
         )  # fmt: skip
         connection.send(encode_reply(reply))
         self._touched.add(connection)

@@ -5,8 +5,9 @@ which no one between the caller and the replica decodes:
 
     call    length u32 | 1 u8 | content u8 | accept u8 | 0 u8 | id u32 | aux u32 | budget_us u64
             | sent_us u64 | head length u16 | head | body
-    reply   length u32 | 2 u8 | outcome u8 | content u8 | 0 u8 | id u32 | aux u32 | queue_us u32
-            | service_us u32 | backlog_us u32 | batch u16 | queued u16 | confidence u16 | body
+    reply   length u32 | 2 u8 | outcome u8 | content u8 | marked u8 | id u32 | aux u32
+            | queue_us u32 | service_us u32 | backlog_us u32 | batch u16 | queued u16
+            | confidence u16 | marks length u16, marks (if marked) | body
     hello   length u32 | 3 u8 | msgpack of `Hello`; the first frame of a replica
     cancel  length u32 | 4 u8 | id u32; no one waits for this call any more
 
@@ -36,7 +37,8 @@ _SURE: Final = 0xFFFE  # a confidence of 1
 
 _LENGTH = struct.Struct("<I")
 _CALL = struct.Struct("<IBBBxIIQQH")
-_REPLY = struct.Struct("<IBBBxIIIIIHHH")
+_REPLY = struct.Struct("<IBBBBIIIIIHHH")
+_MARKS = struct.Struct("<H")
 _CANCEL = struct.Struct("<IBI")
 _U32_MAX = 2**32 - 1
 
@@ -108,6 +110,7 @@ class Reply(msgspec.Struct, gc=False):
         body: The answer.
         confidence: How sure the function is of it, if it is one that says so; see
             `pack_confidence`. The one who passes the answer on never decodes it.
+        marks: What the function's alerts see in it, if it has any (`alert_marks`): msgpack.
     """
 
     id: int
@@ -121,6 +124,7 @@ class Reply(msgspec.Struct, gc=False):
     queued: int
     body: bytes
     confidence: int = NO_CONFIDENCE
+    marks: bytes = b""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -187,17 +191,20 @@ def encode_reply(reply: Reply) -> bytes:
     Raises:
         ProtocolError: The body is larger than a frame may be.
     """
-    body = reply.body
+    body, marks = reply.body, reply.marks
     if len(body) > MAX_BODY_BYTES:
         raise ProtocolError(
             f"an answer of {len(body)} bytes does not fit a frame; at most {MAX_BODY_BYTES} do"
         )
+    if marks:
+        body = _MARKS.pack(len(marks)) + marks + body
     return (
         _REPLY.pack(
             _REPLY.size - 4 + len(body),
             2,
             reply.outcome,
             reply.content,
+            1 if marks else 0,
             reply.id,
             reply.aux,
             min(reply.queue_us, _U32_MAX),
@@ -238,9 +245,15 @@ def _parse_call(frame: bytes) -> Call:
 
 def _parse_reply(frame: bytes) -> Reply:
     (
-        _, _, outcome, content, call_id, aux, queue_us, service_us, backlog_us, batch, queued,
-        confidence,
+        _, _, outcome, content, marked, call_id, aux, queue_us, service_us, backlog_us, batch,
+        queued, confidence,
     ) = _REPLY.unpack_from(frame)  # fmt: skip
+    start, marks = _REPLY.size, b""
+    if marked:
+        start += _MARKS.size + _MARKS.unpack_from(frame, start)[0]
+        if start > len(frame):
+            raise ProtocolError("the marks of an answer do not fit its frame")
+        marks = frame[_REPLY.size + _MARKS.size : start]
     return Reply(
         call_id,
         outcome,
@@ -251,8 +264,9 @@ def _parse_reply(frame: bytes) -> Reply:
         backlog_us,
         batch,
         queued,
-        frame[_REPLY.size :],
+        frame[start:],
         confidence,
+        marks,
     )
 
 

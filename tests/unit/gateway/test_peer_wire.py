@@ -29,9 +29,12 @@ from edgefn_runtime.wire import (
     Call,
     Cancel,
     Hello,
+    Outcome,
+    Reply,
     encode_call,
     encode_cancel,
     encode_hello,
+    encode_reply,
 )
 
 GREETING = Greeting(box="edge-1", tier="edge", site="hall", boot_id="b")
@@ -131,3 +134,9 @@ def test_a_summary_becomes_endpoints_and_loads():
     assert endpoint.endpoint.load_s == pytest.approx(0.3)
     (load,) = loads_of("edge-1", SUMMARY)
     assert (load.endpoint, load.backlog_s, load.replicas) == ("edge-1/f/int8", 0.05, 2)
+
+
+def test_marks_of_alerts_pass_through_a_link() -> None:
+    """The box that took the call keeps their state, whichever box answered it."""
+    reply = Reply(7, Outcome.RESULT, 1, 0, 1, 2, 3, 1, 0, b"body", marks=b"marks")
+    assert PeerFrameReader().feed(encode_reply(reply)) == [reply]

@@ -1,0 +1,1 @@
+"""Alerts: declared and checked, and what becomes of them answer by answer."""
