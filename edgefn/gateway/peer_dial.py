@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from typing import Final
 
+from edgefn.access.tls import FLEET_NAME
 from edgefn.errors import ProtocolError
 from edgefn.gateway.peer_protocol import PeerProtocol
 
@@ -16,18 +18,24 @@ _LONGEST_BACKOFF_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
 
-async def keep_dialled(host: str, port: int, make: Callable[[], PeerProtocol]) -> None:
+async def keep_dialled(
+    host: str,
+    port: int,
+    make: Callable[[], PeerProtocol],
+    context: ssl.SSLContext | None = None,
+) -> None:
     """Keeps a peer connected until cancelled.
 
     Args:
         host: Address of the peer.
         port: Its port.
         make: Makes the protocol of a connection.
+        context: Of TLS; None: the address is on this machine, and there is none.
     """
     failures = 0
     while True:
         try:
-            protocol = await _connect(host, port, make)
+            protocol = await _connect(host, port, make, context)
         except (OSError, TimeoutError, ProtocolError) as error:
             failures += 1
             if failures == 1:
@@ -51,11 +59,19 @@ def pause_s(failures: int, chance: float) -> float:
     return float(min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2.0 ** min(failures, 10)) * (0.5 + chance))
 
 
-async def _connect(host: str, port: int, make: Callable[[], PeerProtocol]) -> PeerProtocol:
+async def _connect(
+    host: str, port: int, make: Callable[[], PeerProtocol], context: ssl.SSLContext | None
+) -> PeerProtocol:
     protocol = make()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            await asyncio.get_running_loop().create_connection(lambda: protocol, host, port)
+            await asyncio.get_running_loop().create_connection(
+                lambda: protocol,
+                host,
+                port,
+                ssl=context,
+                server_hostname=None if context is None else FLEET_NAME,
+            )
             await asyncio.shield(protocol.greeted)
     except BaseException:
         protocol.abort("it did not greet in time")
