@@ -6,7 +6,7 @@ choose the names in its certificate could pass for the hub.
 
 import ipaddress
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
@@ -165,11 +165,6 @@ class Authority:
         key = new_private_key()
         certificate, issued = self.issue(key.public_key(), holder, now=now, tls_names=tls_names)
         return private_pem(key) + certificate, issued
-
-
-def now_utc() -> datetime:
-    """Returns the time, in whole seconds, which is what certificates know."""
-    return datetime.now(UTC).replace(microsecond=0)
 
 
 def renewal_due(certificate: x509.Certificate, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from edgefn.access.identity import PREFIX
 from edgefn.errors import ConfigError, EdgefnError
 
 MAX_REQUEST_BYTES: Final = 8 * 1024
@@ -90,6 +91,15 @@ def read_certificate(pem: str) -> x509.Certificate:
         return x509.load_pem_x509_certificate(pem.encode())
     except ValueError as error:
         raise WrongCertificate(f"what came is no certificate: {error}") from error
+
+
+def holder_name(certificate: x509.Certificate) -> str:
+    """Returns the name of the box or device that holds a certificate; empty if it names none."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    for said in names.get_values_for_type(x509.UniformResourceIdentifier):
+        if said.startswith((f"{PREFIX}box:", f"{PREFIX}device:")):
+            return said.rpartition(":")[2]
+    return ""
 
 
 def make_request(key: ec.EllipticCurvePrivateKey) -> str:

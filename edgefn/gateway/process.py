@@ -59,7 +59,6 @@ class Process:
         self._registry = Registry()
         self._tls: FleetTls | None = None
         self._certificate = ""
-        self._secure: list[asyncio.Server] = []
         self._secure_port: SecurePort | None = None
         self._stop = asyncio.Event()
         self._status = 0
@@ -75,7 +74,7 @@ class Process:
             lambda: self._connections.protocol(server), sock=listener, backlog=_BACKLOG
         )
         await self._start_peers(gateway)
-        await self._start_secure(gateway, server)
+        self._start_secure(server)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
@@ -88,8 +87,9 @@ class Process:
             await self._stop.wait()
             status = self._status
             if status == 0:
-                for one in (listening, *self._secure):
-                    one.close()
+                listening.close()
+                if self._secure_port is not None:
+                    self._secure_port.stop()
                 await self._drain()
         finally:
             for chore in chores:
@@ -122,18 +122,17 @@ class Process:
         if dial is not None:
             self._peers.dial_upstreams(config.upstreams, dial)
 
-    async def _start_secure(self, gateway: Gateway, server: Server) -> None:
+    def _start_secure(self, server: Server) -> None:
         if self._config.secure_fd < 0 or self._tls is None:
             return
-        port = self._secure_port = SecurePort(
+        peers = self._peers
+        self._secure_port = SecurePort(
+            socket.socket(fileno=self._config.secure_fd),
             self._tls.server,
             partial(self._connections.secure_protocol, server),
-            self._peers.accept if self._peers is not None and self._tls.dial is not None else None,
+            peers.accept if peers is not None and self._tls.dial is not None else None,
         )
-        listener = socket.socket(fileno=self._config.secure_fd)
-        self._secure.append(
-            await gateway.loop.create_server(port.protocol, sock=listener, backlog=_BACKLOG)
-        )
+        self._secure_port.start()
 
     def _said(self, message: Routes | AccessTable | StopAccepting) -> None:
         if isinstance(message, AccessTable):
