@@ -218,6 +218,7 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], Any], Callable[[Mapping[str, str]
     "join_token": (_secret, _always("")),
 }
 _SECRET: Final = ("key", "join_token")
+SECRET_VARIABLES: Final = tuple(PREFIX + name.upper() for name in _SECRET)
 
 
 def settings(**given: Any) -> Settings:

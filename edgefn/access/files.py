@@ -3,7 +3,7 @@
     authority.pem      private key and certificate of the authority; only where the box made one
     fleet.pem          certificate of the authority that the box trusts
     certificate.pem    private key and certificate of the box itself
-    hub                URL of the hub that it joined
+    hub                URL of the hub that it joined, and id of the token that it showed
     access.db          keys, tokens and certificates that were given out
 
 A private key and its certificate are one file, so that a renewal is old or new, never a mixture.
@@ -44,17 +44,35 @@ class AccessFiles:
         Raises:
             ConfigError: Others could read or replace the file.
         """
-        return (read_secret(self._hub) or "").strip()
+        return self._membership()[0]
 
-    def joined(self, hub: str, fleet: str, certificate: str) -> None:
+    def token(self) -> str:
+        """Returns the id of the token with which it joined; nothing if it joined none.
+
+        Raises:
+            ConfigError: Others could read or replace the file.
+        """
+        return self._membership()[1]
+
+    def joined(self, hub: str, token: str, fleet: str, certificate: str) -> None:
         """Keeps what a hub gave; the last file written makes it count.
+
+        Args:
+            hub: Its URL.
+            token: Id of the token that was shown to it.
+            fleet: Certificate of its authority.
+            certificate: Private key and certificate of this box.
 
         Raises:
             ConfigError: A file cannot be written.
         """
         write_own_file(self.fleet, fleet, replace=True)
         write_own_file(self.certificate, certificate, replace=True)
-        write_own_file(self._hub, f"{hub}\n", replace=True)
+        write_own_file(self._hub, f"{hub}\n{token}\n", replace=True)
+
+    def _membership(self) -> tuple[str, str]:
+        lines = [*(read_secret(self._hub) or "").split(), "", ""]
+        return lines[0], lines[1]
 
 
 def read_secret(path: Path) -> str | None:

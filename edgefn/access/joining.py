@@ -88,7 +88,7 @@ def join(url: str, token: str, name: str, files: AccessFiles) -> None:
     ask = IssueRequest(request=make_request(key), name=name)
     headers = {"Authorization": f"Bearer {token.strip()}"}
     reply = _ask_hub(url, fleet_context(authority), "/fleet/v1/join", ask, headers)
-    files.joined(url, authority, _checked_pair(reply, authority, key))
+    files.joined(url, secret.id, authority, _checked_pair(reply, authority, key))
 
 
 def renew(url: str, files: AccessFiles) -> None:
@@ -104,7 +104,7 @@ def renew(url: str, files: AccessFiles) -> None:
     context = fleet_context(authority, files.certificate)
     ask = IssueRequest(request=make_request(key))
     reply = _ask_hub(url, context, "/fleet/v1/renew", ask, {})
-    files.joined(url, authority, _checked_pair(reply, authority, key))
+    files.joined(url, files.token(), authority, _checked_pair(reply, authority, key))
 
 
 def fetch_authority(url: str, fingerprint: str) -> str:

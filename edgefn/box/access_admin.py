@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from edgefn.access.joining import AuthorityReply, IssueReply, IssueRequest
+from edgefn.access.orders import NewKey, NewToken
 from edgefn.box.access import Access
-from edgefn.box.access_orders import NewKey, NewToken
 from edgefn.errors import InvalidInput
 from edgefn.gateway.control import Ask
 

@@ -15,6 +15,7 @@ import msgspec
 
 from edgefn.access.identity import Identity, IdentityKind
 from edgefn.access.needs import Kind
+from edgefn.access.orders import ListedCertificate, ListedKey
 from edgefn.access.table import Grant
 from edgefn.errors import ConfigError
 
@@ -76,6 +77,19 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     tls_names: tuple[str, ...] = ()
     used_by: bytes | None = None
 
+    def listed(self) -> ListedKey:
+        """Returns it as it is listed."""
+        return ListedKey(
+            id=self.id,
+            name=self.name,
+            can=self.can,
+            functions=self.functions,
+            created_s=self.created_s,
+            expires_s=self.expires_s,
+            joins=self.joins,
+            is_used=self.used_by is not None,
+        )
+
     def grant(self) -> Grant:
         """Returns it as gateways know it."""
         return Grant(
@@ -95,6 +109,19 @@ class CertificateRow(msgspec.Struct, frozen=True, kw_only=True):
     tls_names: tuple[str, ...]
     issued_s: float
     is_revoked: bool
+
+    def listed(self) -> ListedCertificate:
+        """Returns it as it is listed."""
+        held = self.identity
+        return ListedCertificate(
+            kind=held.kind,
+            name=held.name,
+            serial=held.serial,
+            functions=held.functions,
+            tls_names=self.tls_names,
+            issued_s=self.issued_s,
+            expires_s=held.expires_s,
+        )
 
 
 class AccessDb:

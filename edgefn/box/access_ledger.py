@@ -11,21 +11,11 @@ from edgefn.access.certificates import BadRequest, holder_name, key_digest, read
 from edgefn.access.files import AccessFiles, read_secret
 from edgefn.access.identity import Identity, IdentityKind, serial_text
 from edgefn.access.joining import IssueRequest
+from edgefn.access.orders import Given, Listed, NewKey, NewToken
 from edgefn.access.secret import new_key, new_token
 from edgefn.access.table import AccessTable
 from edgefn.box.access_db import AccessDb, CertificateRow, KeyRow
-from edgefn.box.access_orders import (
-    Conflict,
-    Given,
-    Listed,
-    NewKey,
-    NewToken,
-    NotAHub,
-    Refused,
-    Unknown,
-    listed_certificate,
-    listed_key,
-)
+from edgefn.box.access_errors import Conflict, NotAHub, Refused, Unknown
 from edgefn.bundle.private_file import write_own_file
 from edgefn.config import is_name
 from edgefn.errors import ConfigError
@@ -100,8 +90,8 @@ class Ledger:
             if not row.is_revoked
         }
         return Listed(
-            keys=tuple(listed_key(row) for row in self._db.all_keys()),
-            certificates=tuple(listed_certificate(row) for row in newest.values()),
+            keys=tuple(row.listed() for row in self._db.all_keys()),
+            certificates=tuple(row.listed() for row in newest.values()),
             fingerprint=self.authority.fingerprint if self.authority else "",
         )
 

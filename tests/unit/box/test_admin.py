@@ -77,6 +77,13 @@ class FakeBox:
         return dict.fromkeys(digests, 7)
 
 
+class FakeAccess:
+    """Keeps what it is asked, and answers nothing."""
+
+    async def ask(self, order: Callable[[Any], Any]) -> Any:
+        return None
+
+
 class Api:
     """The API with its fakes."""
 
@@ -87,6 +94,7 @@ class Api:
             box=FakeBox(),
             deployments=self.deployments,  # type: ignore[arg-type]
             logs=self.logs,
+            access=FakeAccess(),  # type: ignore[arg-type]
         )
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:

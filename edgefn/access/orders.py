@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edgefn.access.needs import KeyKind, Kind
-from edgefn.box.access_db import CertificateRow, KeyRow
 from edgefn.config import NAME_PATTERN
-from edgefn.errors import EdgefnError
 
 MAX_LIFETIME_S = 10 * 366 * 86400.0
 
@@ -15,30 +13,6 @@ Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 NameOrNone = Annotated[str, msgspec.Meta(pattern=f"^$|{NAME_PATTERN}")]
 TlsName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}$")]
 Lifetime = Annotated[float, msgspec.Meta(gt=0, le=MAX_LIFETIME_S)]
-
-
-class Conflict(EdgefnError):
-    """Something of that name exists."""
-
-    code = "conflict"
-
-
-class Unknown(EdgefnError):
-    """There is nothing of that name."""
-
-    code = "not_found"
-
-
-class NotAHub(EdgefnError):
-    """This box has no authority."""
-
-    code = "not_found"
-
-
-class Refused(EdgefnError):
-    """A token or certificate does not count any more."""
-
-    code = "unauthorized"
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,20 +88,3 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[ListedKey, ...]
     certificates: tuple[ListedCertificate, ...]
     fingerprint: str
-
-
-def listed_key(row: KeyRow) -> ListedKey:
-    """Returns a key as it is listed."""
-    return ListedKey(
-        id=row.id, name=row.name, can=row.can, functions=row.functions, created_s=row.created_s,
-        expires_s=row.expires_s, joins=row.joins, is_used=row.used_by is not None,
-    )  # fmt: skip
-
-
-def listed_certificate(row: CertificateRow) -> ListedCertificate:
-    """Returns a certificate as it is listed."""
-    held = row.identity
-    return ListedCertificate(
-        kind=held.kind, name=held.name, serial=held.serial, functions=held.functions,
-        tls_names=row.tls_names, issued_s=row.issued_s, expires_s=held.expires_s,
-    )  # fmt: skip
