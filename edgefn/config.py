@@ -19,7 +19,7 @@ from edgefn.errors import ConfigError
 PREFIX: Final = "EDGEFN_"
 MAX_GATEWAYS: Final = 64
 
-NAME_PATTERN: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+NAME_PATTERN: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z"
 
 _NAME = re.compile(NAME_PATTERN)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")

@@ -10,8 +10,8 @@ from edgefn.config import NAME_PATTERN
 MAX_LIFETIME_S = 10 * 366 * 86400.0
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-NameOrNone = Annotated[str, msgspec.Meta(pattern=f"^$|{NAME_PATTERN}")]
-TlsName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}$")]
+NameOrNone = Annotated[str, msgspec.Meta(pattern=rf"^\Z|{NAME_PATTERN}")]
+TlsName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}\Z")]
 Lifetime = Annotated[float, msgspec.Meta(gt=0, le=MAX_LIFETIME_S)]
 
 
