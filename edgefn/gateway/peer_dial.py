@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,7 @@ from edgefn.gateway.peer_protocol import PeerProtocol
 _TIMEOUT_S: Final = 3.0
 _BACKOFF_S: Final = 0.1  # doubled after each failure
 _LONGEST_BACKOFF_S: Final = 5.0
+_SETTLED_S: Final = 2.0  # a link that held for so long was a good one
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,11 +44,14 @@ async def keep_dialled(
                 why = str(error) or "it does not answer"
                 _LOG.warning("no peer at %s:%d yet: %s", host, port, why)
         else:
-            failures = 0
+            linked_s = time.monotonic()
             try:
                 why = await asyncio.shield(protocol.closed)
             finally:
                 protocol.abort("this side stops")
+            # A peer that greets and then hangs up, as it does to whom it does not trust, is no
+            # better than one that does not answer.
+            failures = 0 if time.monotonic() - linked_s > _SETTLED_S else failures + 1
             _LOG.warning("the link to %s:%d was lost: %s", host, port, why)
         await asyncio.sleep(pause_s(failures, random.random()))
 

@@ -234,8 +234,12 @@ class Peers:
     def _protocol(self, *, wants_hub: bool = False) -> PeerProtocol:
         protocol = PeerProtocol(self._greeting, self._greeted, wants_hub=wants_hub)
         self._ungreeted[protocol] = time.monotonic()
-        protocol.closed.add_done_callback(lambda _: self._ungreeted.pop(protocol, None))
+        protocol.closed.add_done_callback(partial(self._not_greeted, protocol))
         return protocol
+
+    def _not_greeted(self, protocol: PeerProtocol, closed: asyncio.Future[str]) -> None:
+        if self._ungreeted.pop(protocol, None) is not None and protocol.identity is not None:
+            _LOG.warning("no link with box %s: %s", protocol.identity.name, closed.result())
 
     def _greeted(self, protocol: PeerProtocol, greeting: Greeting) -> None:
         self._check(protocol, greeting)
