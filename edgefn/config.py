@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,7 +19,9 @@ from edgefn.errors import ConfigError
 PREFIX: Final = "EDGEFN_"
 MAX_GATEWAYS: Final = 64
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?", re.IGNORECASE)
+NAME_PATTERN: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z"
+
+_NAME = re.compile(NAME_PATTERN)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -36,6 +38,11 @@ class Settings:
         tier: Service class of a box, `edge` or `cloud` or the operator's own.
         name: Of a box, for those who read its answers.
         insecure: Allows an address that others can reach, without keys or TLS.
+        site: Where a box stands; empty: a site of its own.
+        listen: Where others reach a box, with TLS and keys, as `host:port`; empty: nowhere.
+        key: Access key that is shown to the box. It is never printed.
+        ca: File with the certificate of the authority that signed the box's; None: the system's.
+        join_token: With which a box joins a fleet. It is never printed.
     """
 
     url: str
@@ -46,6 +53,11 @@ class Settings:
     tier: str
     name: str
     insecure: bool
+    site: str
+    listen: str
+    key: str = field(repr=False)
+    ca: Path | None
+    join_token: str = field(repr=False)
 
 
 def resolve(environ: Mapping[str, str], **given: Any) -> Settings:
@@ -72,7 +84,8 @@ def resolve(environ: Mapping[str, str], **given: Any) -> Settings:
         try:
             values[name] = parse(value)
         except ValueError as error:
-            raise ConfigError(f"{source}={value!s}: {error}", source=source) from error
+            shown = "..." if name in _SECRET else value
+            raise ConfigError(f"{source}={shown!s}: {error}", source=source) from error
     return Settings(**values)
 
 
@@ -133,6 +146,31 @@ def _folder(value: str | Path) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _file(value: str | Path) -> Path:
+    if not str(value):
+        raise ValueError("expected a file")
+    return Path(value).expanduser().absolute()
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    _host(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    _integer(0, 65535)(port)
+    return value
+
+
+def _secret(value: str) -> str:
+    text = value.strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("expected the text as it was shown, in one piece")
+    return text
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a box, a site or a key."""
+    return _NAME.fullmatch(text) is not None
+
+
 def own_folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
     """Returns edgefn's folder in a base directory of the XDG specification.
 
@@ -173,7 +211,14 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], Any], Callable[[Mapping[str, str]
     "tier": (_word, _always("edge")),
     "name": (_word, _default_name),
     "insecure": (_flag, _always(False)),
+    "site": (_word, _always("")),
+    "listen": (_address, _always("")),
+    "key": (_secret, _always("")),
+    "ca": (_file, _always(None)),
+    "join_token": (_secret, _always("")),
 }
+_SECRET: Final = ("key", "join_token")
+SECRET_VARIABLES: Final = tuple(PREFIX + name.upper() for name in _SECRET)
 
 
 def settings(**given: Any) -> Settings:

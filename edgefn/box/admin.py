@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from edgefn.box.access import Access
+from edgefn.box.access_admin import ACCESS_ROUTES, AccessHandler
 from edgefn.box.deployments import Deployments
 from edgefn.box.events import DropQuery, Events, PutEvents, TailQuery
 from edgefn.box.logs import Logs
@@ -79,10 +81,20 @@ class Admin:
         box: What can be seen.
         deployments: What can be changed.
         logs: Of the functions.
+        access: Keys and certificates.
         events: That the box keeps and delivers.
     """
 
-    def __init__(self, box: Observed, deployments: Deployments, logs: Logs, events: Events) -> None:
+    def __init__(
+        self,
+        *,
+        box: Observed,
+        deployments: Deployments,
+        logs: Logs,
+        access: Access,
+        events: Events,
+    ) -> None:
+        self._access = access
         self._box = box
         self._deployments = deployments
         self._logs = logs
@@ -166,6 +178,10 @@ class Admin:
         )
         return {"lines": lines, "next": cursor}
 
+    async def access(self, handler: AccessHandler, ask: Ask, name: str) -> Any:
+        """Has the keeper of keys and certificates answer."""
+        return await handler(self._access, ask, name)
+
     async def events(self, ask: Ask, name: str) -> Any:
         """Tells what events wait."""
         return await self._events.status()
@@ -190,25 +206,41 @@ class Admin:
 
 Handler = Callable[[Admin, Ask, str], Awaitable[Any]]
 
-_NAME: Final = "/deployments/(?P<name>[^/]+)"
+
+def _for_access(handler: AccessHandler) -> Handler:
+    async def handle(admin: Admin, ask: Ask, name: str) -> Any:
+        return await admin.access(handler, ask, name)
+
+    return handle
+
+
+_NAME: Final = "/admin/v1/deployments/(?P<name>[^/]+)"
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {
-    "/status": {"GET": Admin.status},
-    "/counts": {"GET": Admin.counts},
-    "/events": {"GET": Admin.events, "POST": Admin.put_events, "DELETE": Admin.drop_events},
-    "/events/tail": {"GET": Admin.tail_events},
-    "/blobs/missing": {"POST": Admin.missing_blobs},
-    "/deployments": {"GET": Admin.functions, "POST": Admin.deploy},
+    "/admin/v1/status": {"GET": Admin.status},
+    "/admin/v1/counts": {"GET": Admin.counts},
+    "/admin/v1/events": {
+        "GET": Admin.events,
+        "POST": Admin.put_events,
+        "DELETE": Admin.drop_events,
+    },
+    "/admin/v1/events/tail": {"GET": Admin.tail_events},
+    "/admin/v1/blobs/missing": {"POST": Admin.missing_blobs},
+    "/admin/v1/deployments": {"GET": Admin.functions, "POST": Admin.deploy},
     _NAME: {"GET": Admin.function, "DELETE": Admin.remove},
     f"{_NAME}/history": {"GET": Admin.history},
     f"{_NAME}/rollback": {"POST": Admin.rollback},
     f"{_NAME}/logs": {"GET": Admin.logs},
+    **{
+        pattern: {method: _for_access(handler) for method, handler in handlers.items()}
+        for pattern, handlers in ACCESS_ROUTES.items()
+    },
 }
 
 
 def _find(method: str, path: str) -> tuple[Handler, str]:
     """Returns the handler of a request, and the function's name in its path."""
     for pattern, handlers in _ROUTES.items():
-        if match := re.fullmatch(f"/admin/v1{pattern}", path):
+        if match := re.fullmatch(pattern, path):
             if handler := handlers.get(method):
                 return handler, match.groupdict().get("name", "")
             allowed = sorted(handlers)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import edgefn
+from edgefn.box.access import Access
 from edgefn.box.admin import Admin
 from edgefn.box.bundles import Bundles
 from edgefn.box.config import BoxConfig
@@ -17,6 +18,7 @@ from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
 from edgefn.box.events import Events
+from edgefn.box.fleet_config import open_access, tls_files, upstreams
 from edgefn.box.gateways import Gateways
 from edgefn.box.launcher import Launcher
 from edgefn.box.listen import Listeners, check_peers
@@ -81,20 +83,19 @@ class Box:
                 config.peer_host, config.peer_port, config.gateways
             )
             held.callback(for_peers.close)
+            secure = Listeners.bind_secure(config.listen, config.gateways)
+            held.callback(secure.close)
             run_directory = RunDirectory.create(config.state_dir, os.environ)
             held.callback(run_directory.remove)
-            state = await StateThread.open(config.state_dir / "state.db")
-            try:
-                outbox = await Outbox.open(
-                    config.state_dir / "outbox.db", config.state_dir / "events", config.name
+            async with (
+                aclosing(await StateThread.open(config.state_dir / "state.db")) as state,
+                open_access(config) as access,
+                aclosing(await _open_outbox(config)) as outbox,
+            ):
+                running = _Running(
+                    config, listeners, for_peers, secure, run_directory, state, access, outbox
                 )
-                try:
-                    running = _Running(config, listeners, for_peers, run_directory, state, outbox)
-                    await running.serve(lock, on_ready, self._stop)
-                finally:
-                    await outbox.aclose()
-            finally:
-                await state.aclose()
+                await running.serve(lock, on_ready, self._stop)
 
 
 class _Running:
@@ -105,13 +106,17 @@ class _Running:
         config: BoxConfig,
         listeners: Listeners,
         for_peers: Listeners,
+        secure: Listeners,
         run_directory: RunDirectory,
         state: StateThread,
+        access: Access,
         outbox: Outbox,
     ) -> None:
         self._config = config
         self._url = listeners.url
         self._peer_address = for_peers.address
+        self._secure_url = f"https://{secure.address}" if secure.sockets else ""
+        self._access = access
         self._started_at = datetime.now(UTC)
         self._totals = Totals()
         self._store = BlobStore(config.state_dir / "blobs")
@@ -145,14 +150,22 @@ class _Running:
             logs=self._logs,
         )
         self._events = Events(outbox, self._alerts_of)
-        admin = Admin(self, self._deployments, self._logs, self._events)
+        admin = Admin(
+            box=self,
+            deployments=self._deployments,
+            logs=self._logs,
+            access=access,
+            events=self._events,
+        )
         self._gateways = Gateways(
             _gateway_configs(config),
             listeners.sockets,
             for_peers.sockets,
+            secure=secure.sockets,
             listener=self,
             answer=admin.answer,
         )
+        access.attach(self._gateways.publish_access)
 
     async def serve(
         self, lock: StateLock, on_ready: Callable[[str], None], stop: asyncio.Event
@@ -163,6 +176,7 @@ class _Running:
                 loops = [
                     group.create_task(self._launcher.keep()),
                     group.create_task(self._logs.keep_writing()),
+                    group.create_task(self._access.keep_renewed()),
                 ]
                 await self._deployments.restore()
                 loops.append(group.create_task(self._control.run()))
@@ -234,6 +248,7 @@ class _Running:
             "url": self._url,
             "site": _site(config),
             "peer_address": self._peer_address,
+            "secure_url": self._secure_url,
             "state_dir": str(config.state_dir),
             "gateways": [
                 {"gateway": gateway, "pid": pid, "connections": self._totals.connections(gateway)}
@@ -285,6 +300,11 @@ class _Running:
         return PartialBlobs(self._store).sizes(digests)
 
 
+async def _open_outbox(config: BoxConfig) -> Outbox:
+    folder = config.state_dir
+    return await Outbox.open(folder / "outbox.db", folder / "events", config.name)
+
+
 def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:
     return [
         GatewayConfig(
@@ -296,6 +316,8 @@ def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:
             store=str(config.state_dir / "blobs"),
             site=_site(config),
             peers=config.peers,
+            tls=tls_files(config),
+            upstreams=upstreams(config),
         )
         for number in range(config.gateways)
     ]

@@ -20,6 +20,11 @@ class BoxConfig:
         peer_host: Address on which other boxes reach its gateways; a loopback one for now.
         peer_port: Port for them; 0: any free one; None: none may.
         peers: Other boxes, which its gateways dial: their peer addresses, as `host:port`.
+        listen: Where others reach it, with TLS and keys, as `host:port`; empty: nowhere.
+        hub: Whether it signs the certificates of a fleet.
+        tls_names: Host names and addresses under which others reach it, beside those it finds.
+        tls_cert: The operator's own certificate for callers, instead of one of the fleet.
+        tls_key: Private key of that.
     """
 
     state_dir: Path
@@ -33,3 +38,8 @@ class BoxConfig:
     peer_host: str = "127.0.0.1"
     peer_port: int | None = None
     peers: tuple[str, ...] = ()
+    listen: str = ""
+    hub: bool = False
+    tls_names: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None

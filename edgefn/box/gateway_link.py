@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from edgefn.access.table import AccessTable
 from edgefn.gateway.control import Answered, FromGateway, Routes, StopAccepting
 from edgefn_runtime.errors import ProtocolError
 from edgefn_runtime.lifecycle import MessageReader, pack
@@ -35,6 +36,10 @@ class GatewayLink(asyncio.Protocol):
             self._held_back = routes
         else:
             self._send(routes)
+
+    def send_access(self, table: AccessTable) -> None:
+        """Sends who has access; it is never held back, and small."""
+        self._send(table)
 
     def send_answer(self, answer: Answered) -> None:
         """Sends the answer to an operator's request."""

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from edgefn.access.table import AccessTable
 from edgefn.box.backoff import Backoff
 from edgefn.box.child import Child
 from edgefn.box.gateway_link import GatewayLink
@@ -64,6 +65,7 @@ class _Gateway:
     config: GatewayConfig
     listener: socket.socket
     for_peers: socket.socket | None = None
+    secure: socket.socket | None = None
     child: Child | None = None
     link: GatewayLink | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,6 +79,7 @@ class Gateways:
         configs: One for each, without descriptors.
         sockets: Their listening sockets, in the same order.
         for_peers: Those for other boxes, in the same order; none if no box may dial this one.
+        secure: Those with TLS, in the same order; none if there are none.
         listener: Who hears what they say.
         answer: Answers an operator's request.
     """
@@ -87,16 +90,24 @@ class Gateways:
         sockets: tuple[socket.socket, ...],
         for_peers: tuple[socket.socket, ...] = (),
         *,
+        secure: tuple[socket.socket, ...] = (),
         listener: GatewayListener,
         answer: Callable[[Ask], Awaitable[Answered]],
     ) -> None:
         self._gateways = [
             _Gateway(*parts)
-            for parts in zip(configs, sockets, for_peers or (None,) * len(sockets), strict=True)
+            for parts in zip(
+                configs,
+                sockets,
+                for_peers or (None,) * len(sockets),
+                secure or (None,) * len(sockets),
+                strict=True,
+            )
         ]
         self._listener = listener
         self._answer = answer
         self._routes = Routes(0, ())
+        self._access = AccessTable()
         self._stopping = False
         self._asks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -130,6 +141,13 @@ class Gateways:
         for gateway in self._gateways:
             if gateway.link is not None:
                 gateway.link.send_routes(self._routes)
+
+    def publish_access(self, table: AccessTable) -> None:
+        """Tells all of them who has access."""
+        self._access = table
+        for gateway in self._gateways:
+            if gateway.link is not None:
+                gateway.link.send_access(table)
 
     async def routed(self) -> None:
         """Waits until all of them follow the newest routes, or for `ROUTED_TIMEOUT_S`."""
@@ -174,14 +192,15 @@ class Gateways:
         """Starts a process and returns its exit status when it is gone."""
         ours, theirs = socket.socketpair()
         with theirs:
-            for_peers = gateway.for_peers
+            for_peers, secure = gateway.for_peers, gateway.secure
             config = msgspec.structs.replace(
                 gateway.config,
                 listen_fd=gateway.listener.fileno(),
                 control_fd=theirs.fileno(),
                 peer_fd=-1 if for_peers is None else for_peers.fileno(),
+                secure_fd=-1 if secure is None else secure.fileno(),
             )
-            inherited = (config.listen_fd, config.control_fd, config.peer_fd)
+            inherited = (config.listen_fd, config.control_fd, config.peer_fd, config.secure_fd)
             child = gateway.child = Child(
                 "edgefn.gateway",
                 [msgspec.json.encode(config).decode()],
@@ -201,6 +220,7 @@ class Gateways:
                 sock=ours,
             )
             gateway.link = link
+            link.send_access(self._access)
             link.send_routes(self._routes)
             if self._stopping:
                 link.send_stop()

@@ -35,8 +35,8 @@ class Listeners:
         family, address = _resolve(host, port)
         if not _is_loopback(address) and not insecure:
             raise ConfigError(
-                f"{host} can be reached by other machines, and this box has neither keys nor TLS: "
-                "use 127.0.0.1, or say --insecure if you mean it"
+                f"{host} can be reached by other machines, and this port has neither keys nor TLS: "
+                f"use --listen {host}:8443, which has both, or say --insecure if you mean it"
             )
         return cls._listen(family, address, count)
 
@@ -52,9 +52,22 @@ class Listeners:
         family, address = _resolve(host, port)
         if not _is_loopback(address):
             raise ConfigError(
-                f"{host} can be reached by other machines, and links between boxes have no TLS "
-                "yet: use 127.0.0.1 for peers"
+                f"{host} can be reached by other machines, and this port has no TLS: use "
+                "127.0.0.1 for peers, and --hub and --join for boxes on other machines"
             )
+        return cls._listen(family, address, count)
+
+    @classmethod
+    def bind_secure(cls, listen: str, count: int) -> Self:
+        """Binds and listens where others reach the box with TLS; nowhere if `listen` is empty.
+
+        Raises:
+            ConfigError: The address does not resolve, is not the box's, or is taken.
+        """
+        if not listen:
+            return cls(())
+        host, _, port = listen.rpartition(":")
+        family, address = _resolve(host.strip("[]"), int(port))
         return cls._listen(family, address, count)
 
     @classmethod
@@ -105,8 +118,8 @@ def check_peers(peers: tuple[str, ...]) -> None:
             raise ConfigError(f"{peer!r} is no address of a peer: write it like 127.0.0.1:9000")
         if not _is_loopback(_resolve(host.strip("[]"), int(port))[1]):
             raise ConfigError(
-                f"the peer {peer} is on another machine, and links between boxes have no TLS yet: "
-                "only boxes on this machine can be linked"
+                f"the peer {peer} is on another machine, and links without TLS are for this "
+                "machine only: join its fleet with --join"
             )
 
 

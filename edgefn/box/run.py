@@ -1,6 +1,7 @@
 """Runs a box in the foreground, as a process of its own would be."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import uvloop
 
 from edgefn.box.box import Box
 from edgefn.box.config import BoxConfig
+from edgefn.config import SECRET_VARIABLES
 from edgefn.errors import ConfigError, EdgefnError, StateLocked
 from edgefn_runtime.process import raise_descriptor_limit
 
@@ -39,6 +41,8 @@ def run_box(config: BoxConfig, on_ready: Callable[[str], None] = lambda url: Non
         3 if another box uses the state directory.
     """
     raise_descriptor_limit()
+    for name in SECRET_VARIABLES:  # not for the functions that it will run
+        os.environ.pop(name, None)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, on_ready))

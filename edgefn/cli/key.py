@@ -14,7 +14,7 @@ from edgefn.bundle.keys import (
     own_key,
     read_public_key,
 )
-from edgefn.cli import options, output
+from edgefn.cli import access_keys, options, output
 from edgefn.config import settings
 from edgefn.errors import ConfigError
 
@@ -42,7 +42,7 @@ Public = Annotated[
 
 @command.callback()
 def own(context: typer.Context, json: options.Json = False) -> None:
-    """Shows the public key that your bundles are signed with; makes one if there is none."""
+    """Shows the public key that signs your bundles; makes one if there is none."""
     if context.invoked_subcommand is None:
         _show(own_key(config_dir(os.environ)).public, json=json)
 
@@ -54,13 +54,13 @@ def new(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Makes a key."""
+    """Makes a signing key."""
     _show(new_key(config_dir(os.environ), replace=force).public, json=json)
 
 
 @command.command()
 def trust(public: Public, state_dir: options.StateDir = None) -> None:
-    """Has a box trust a key, and none that it was not told to trust."""
+    """Has a box trust a signing key, and none that it was not told to trust."""
     trusted = _trusted(state_dir)
     own = read_public_key(config_dir(os.environ))
     was_listed = trusted.keys() is not None
@@ -75,7 +75,7 @@ def trust(public: Public, state_dir: options.StateDir = None) -> None:
 
 @command.command()
 def distrust(public: Public, state_dir: options.StateDir = None) -> None:
-    """Has a box trust a key no longer. What serves goes on serving."""
+    """Has a box trust a signing key no longer. What serves goes on serving."""
     trusted = _trusted(state_dir)
     if not trusted.remove(public):
         raise ConfigError(f"{trusted.path.parent} does not trust {fingerprint(public)}")
@@ -86,11 +86,16 @@ def distrust(public: Public, state_dir: options.StateDir = None) -> None:
         )
 
 
+command.command()(access_keys.create)
+command.command()(access_keys.join)
+command.command()(access_keys.ls)
+command.command()(access_keys.revoke)
+
+
 @command.command()
-def ls(state_dir: options.StateDir = None, json: options.Json = False) -> None:
-    """Lists the keys that a box trusts."""
-    trusted = _trusted(state_dir)
-    keys = trusted.keys()
+def trusted(state_dir: options.StateDir = None, json: options.Json = False) -> None:
+    """Lists the signing keys that a box trusts."""
+    keys = _trusted(state_dir).keys()
     if json:
         output.print_json({"trusted": keys})
         return

@@ -34,6 +34,7 @@ def _box(status: BoxStatus) -> Table:
     for label, value in (
         ("box", f"{status.box}, tier {status.tier}, edgefn {status.version}"),
         ("url", status.url),
+        ("for others", status.secure_url or "no port"),
         ("started", f"{output.age(status.started_at)}, process {status.pid}"),
         ("state", status.state_dir),
         ("gateways", gateways),

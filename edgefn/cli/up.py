@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
@@ -11,8 +12,11 @@ from edgefn import client
 from edgefn.box import BoxConfig, run_box
 from edgefn.cli import options, output
 from edgefn.cli.box_process import LOG_FILE, BoxProcess
+from edgefn.cli.joining import join_fleet, name_of, read_token
 from edgefn.config import settings
 from edgefn.errors import EdgefnError
+
+HUB_LISTENS_AT: Final = "0.0.0.0:8443"
 
 
 def command(
@@ -28,6 +32,38 @@ def command(
     ] = None,
     tier: Annotated[str | None, typer.Option(help="Service class; default edge.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the box; default: the host's name.")] = None,
+    site: Annotated[str | None, typer.Option(help="Where it stands.")] = None,
+    hub: Annotated[
+        bool,
+        typer.Option("--hub", help="Be the hub of a fleet: others join, and reach it with TLS."),
+    ] = False,
+    join: Annotated[
+        str | None, typer.Option(metavar="URL", help="Join the fleet of a hub.")
+    ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With the join token; -: standard input; default: EDGEFN_JOIN_TOKEN.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where others reach it, with TLS and keys; default of a hub: 0.0.0.0:8443.",
+        ),
+    ] = None,
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST", help="Name or address under which others reach it; repeatable."
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A certificate of your own for callers.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
     insecure: Annotated[
         bool | None,
         typer.Option("--insecure", help="Allow an address that others reach, without keys or TLS."),
@@ -40,11 +76,16 @@ def command(
     """Starts a box."""
     given = settings(
         host=host, port=port, state_dir=state_dir, gateways=gateways, tier=tier, name=name,
-        insecure=insecure,
+        insecure=insecure, site=site, listen=listen,
     )  # fmt: skip
+    called = name_of(given.state_dir, name, given.name)
+    if join is not None:
+        join_fleet(join, read_token(token_file, given.join_token), called, given.state_dir)
     config = BoxConfig(
         state_dir=given.state_dir, host=given.host, port=given.port, gateways=given.gateways,
-        tier=given.tier, name=given.name, insecure=given.insecure,
+        tier=given.tier, name=called, insecure=given.insecure, site=given.site, hub=hub,
+        listen=given.listen or (HUB_LISTENS_AT if hub else ""), tls_names=tuple(tls_name or ()),
+        tls_cert=tls_cert and tls_cert.absolute(), tls_key=tls_key and tls_key.absolute(),
     )  # fmt: skip
     if detach:
         _detach(config, json=json)

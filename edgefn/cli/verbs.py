@@ -10,7 +10,8 @@ GROUPS: Final = {
         "build": "Compress a function's models, judge the variants, write a bundle.",
         "export": "Turn a PyTorch module or scikit-learn estimator into an ONNX file.",
         "device": "Measure this machine and print its profile.",
-        "key": "Show the key that signs your bundles; say whom a box trusts.",
+        "key": "Make and revoke access keys and join tokens; trust signing keys.",
+        "login": "Keep a key for a box on another machine.",
     },
     "A box": {
         "up": "Start a box.",
@@ -38,6 +39,14 @@ GROUPS: Final = {
 VERBS: Final = {verb: line for verbs in GROUPS.values() for verb, line in verbs.items()}
 
 EXAMPLES: Final = {
+    "up": (
+        "edgefn up --hub",
+        "edgefn up --join https://hub:8443 --tier edge --site plant-1",
+    ),
+    "key": (
+        "edgefn key create ci --can deploy --expires 90d",
+        "edgefn key join plant-1 --tls-name 10.0.0.5",
+    ),
     "dev": (
         "edgefn dev hello",
         "edgefn dev hello --topology edge:2,cloud:1 --rtt 60ms --jitter 20ms --loss 1%",

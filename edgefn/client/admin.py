@@ -1,15 +1,18 @@
 """The operator's client: deploys, looks and rolls back over a box's admin API."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from edgefn.access.orders import Given, Listed, NewKey, NewToken
 from edgefn.bundle.build import Bundle
 from edgefn.client.connections import Connections
 from edgefn.client.counts import BoxCounts
+from edgefn.client.credentials import credentials_of
 from edgefn.client.errors import CallFailed, error_of
 from edgefn.client.events import (
     Accepted,
@@ -21,7 +24,6 @@ from edgefn.client.events import (
 )
 from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
 from edgefn.client.upload import Missing, upload
-from edgefn.config import settings
 from edgefn.errors import TimedOut
 from edgefn.routing.explanation import Explanation
 
@@ -36,19 +38,29 @@ T = TypeVar("T")
 
 
 class AdminClient:
-    """Operates one box. A box answers it on loopback addresses only."""
+    """Operates one box: from its own machine, or from elsewhere with a key."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        ca: Path | str | None = None,
+    ) -> None:
         """Makes a client; it connects at the first call.
 
         Args:
             url: Of a box; default: `EDGEFN_URL`, else http://127.0.0.1:8080.
+            key: Access key; default: `EDGEFN_KEY`, else that of `edgefn login`.
+            ca: File with the certificate of the authority that signed the box's; default:
+                `EDGEFN_CA`, else that of `edgefn login`, else those of the system.
 
         Raises:
             ConfigError: The URL, or a variable of the environment, is wrong.
         """
-        self.url = settings(url=url).url
-        self._connections = Connections(self.url)
+        credentials = credentials_of(url, key, ca, None)
+        self.url = credentials.url
+        self._connections = Connections(credentials)
 
     def __enter__(self) -> Self:
         return self
@@ -243,6 +255,26 @@ class AdminClient:
             yield from page.lines
             page = self.log_page(name, after=page.next, wait_s=FOLLOW_WAIT_S)
 
+    def access(self) -> Listed:
+        """Returns all keys, tokens and certificates that were given out."""
+        return self._ask("GET", f"{_API}/keys", Listed)
+
+    def make_key(self, order: NewKey) -> Given:
+        """Makes an access key. Its text is told now and never again."""
+        return self._ask("POST", f"{_API}/keys", Given, order)
+
+    def make_join_token(self, order: NewToken) -> Given:
+        """Makes a join token. Its text is told now and never again."""
+        return self._ask("POST", f"{_API}/join-tokens", Given, order)
+
+    def revoke(self, named: str) -> None:
+        """Has a key, or the certificates of a box or device, count no longer.
+
+        Args:
+            named: Id of a key or token, or the name of a key, box or device.
+        """
+        self._ask("DELETE", f"{_API}/keys/{quote(named, safe='')}", _Revoked)
+
     def example(self, name: str) -> str:
         """Returns a command line for curl that calls a function.
 
@@ -318,6 +350,10 @@ class _Revisions(msgspec.Struct):
 
 class _Removed(msgspec.Struct):
     removed: str
+
+
+class _Revoked(msgspec.Struct):
+    revoked: str
 
 
 class _Example(msgspec.Struct):

@@ -11,10 +11,10 @@ from typing import Any, Final, Self
 import aiohttp
 
 from edgefn.client.answer import Answer
+from edgefn.client.credentials import credentials_of
 from edgefn.client.errors import ConnectionLost, Unreachable, connection_lost, unreachable
 from edgefn.client.exchange import CONNECT_TIMEOUT_S, Again, Exchange, Limits
 from edgefn.client.request import Encoding, request_of
-from edgefn.config import settings
 
 MAX_CONNECTIONS: Final = 256
 
@@ -27,17 +27,34 @@ class AsyncClient:
 
     """
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        ca: Path | str | None = None,
+        certificate: Path | str | None = None,
+        timeout_s: float = 120.0,
+    ) -> None:
         """Makes a client; it connects at the first call, and belongs to that call's event loop.
 
         Args:
             url: Of a box; default: `EDGEFN_URL`, else http://127.0.0.1:8080.
+            key: Access key, as `edgefn key create` showed it; default: `EDGEFN_KEY`, else that of
+                `edgefn login`. It is sent over https only.
+            ca: File with the certificate of the authority that signed the box's; default:
+                `EDGEFN_CA`, else that of `edgefn login`, else those of the system.
+            certificate: File of a private key and certificate of the fleet, to show instead of a
+                key.
             timeout_s: How long it waits for the answer of a call without a deadline.
 
         Raises:
-            ConfigError: The URL, or a variable of the environment, is wrong.
+            ConfigError: An argument, or a variable of the environment, is wrong.
         """
-        self.url = settings(url=url).url
+        credentials = credentials_of(url, key, ca, certificate)
+        self.url = credentials.url
+        self._credentials = credentials
+        self._context = credentials.context()
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -129,7 +146,10 @@ class AsyncClient:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                connector=aiohttp.TCPConnector(
+                    limit=MAX_CONNECTIONS, ssl=True if self._context is None else self._context
+                ),
+                headers=self._credentials.headers,
                 skip_auto_headers=("Accept-Encoding", "User-Agent"),
             )
         return self._session

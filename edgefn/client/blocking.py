@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from edgefn.client.answer import Answer
 from edgefn.client.connections import Connections
+from edgefn.client.credentials import credentials_of
 from edgefn.client.errors import ConnectionLost, Unreachable
 from edgefn.client.exchange import Again, Exchange, Limits
 from edgefn.client.request import Encoding, request_of
-from edgefn.config import settings
 
 
 class Client:
@@ -24,19 +24,34 @@ class Client:
 
     """
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        ca: Path | str | None = None,
+        certificate: Path | str | None = None,
+        timeout_s: float = 120.0,
+    ) -> None:
         """Makes a client; it connects at the first call.
 
         Args:
             url: Of a box; default: `EDGEFN_URL`, else http://127.0.0.1:8080.
+            key: Access key, as `edgefn key create` showed it; default: `EDGEFN_KEY`, else that of
+                `edgefn login`. It is sent over https only.
+            ca: File with the certificate of the authority that signed the box's; default:
+                `EDGEFN_CA`, else that of `edgefn login`, else those of the system.
+            certificate: File of a private key and certificate of the fleet, to show instead of a
+                key.
             timeout_s: How long it waits for the answer of a call without a deadline.
 
         Raises:
-            ConfigError: The URL, or a variable of the environment, is wrong.
+            ConfigError: An argument, or a variable of the environment, is wrong.
         """
-        self.url = settings(url=url).url
+        credentials = credentials_of(url, key, ca, certificate)
+        self.url = credentials.url
         self._timeout_s = timeout_s
-        self._connections = Connections(self.url)
+        self._connections = Connections(credentials)
 
     def __enter__(self) -> Self:
         return self

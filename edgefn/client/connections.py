@@ -14,6 +14,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from edgefn.client.credentials import Credentials
 from edgefn.client.errors import connection_lost, unreachable
 from edgefn.client.exchange import CONNECT_TIMEOUT_S
 
@@ -31,10 +32,13 @@ class Reply(msgspec.Struct, frozen=True):
 class Connections:
     """Sends requests, and says of each failure whether the request may have been received."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, credentials: Credentials) -> None:
+        url = self._url = credentials.url
+        context = credentials.context()
+        options = {} if context is None else {"ssl_context": context}
+        self._headers = credentials.headers
         self._prefix = urlsplit(url).path.rstrip("/")
-        self._pool = urllib3.connection_from_url(url, maxsize=MAX_IDLE_CONNECTIONS)
+        self._pool = urllib3.connection_from_url(url, maxsize=MAX_IDLE_CONNECTIONS, **options)
 
     def close(self) -> None:
         """Closes those that are idle; one in use is closed when its reply came."""
@@ -62,7 +66,7 @@ class Connections:
                 method,
                 self._prefix + path,
                 body=body,
-                headers=headers,
+                headers={**self._headers, **(headers or {})},
                 timeout=timeout,
                 retries=False,
             )

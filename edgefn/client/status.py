@@ -112,6 +112,7 @@ class BoxStatus(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     peer_address: str = ""
     places: tuple[PlaceStatus, ...] = ()
+    secure_url: str = ""
     gateways: tuple[GatewayStatus, ...]
     functions: tuple[FunctionStatus, ...]
 

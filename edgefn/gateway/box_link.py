@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
+from edgefn.access.table import AccessTable
 from edgefn.errors import ProtocolError
 from edgefn.gateway.control import (
     Answered,
@@ -34,7 +35,7 @@ class BoxLink(asyncio.Protocol):
     def __init__(
         self,
         *,
-        on_message: Callable[[Routes | StopAccepting], None],
+        on_message: Callable[[Routes | AccessTable | StopAccepting], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._on_message = on_message
@@ -93,7 +94,13 @@ class BoxLink(asyncio.Protocol):
             self._transport.write(pack(message))
 
     async def ask(
-        self, method: str, path: str, query: dict[str, str], body: bytes, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: bytes,
+        timeout_s: float,
+        caller: str = "",
     ) -> Answered:
         """Returns the box's answer to a request of an operator.
 
@@ -106,7 +113,7 @@ class BoxLink(asyncio.Protocol):
         number = self._last_ask
         answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._asks[number] = answered
-        self.tell(Ask(number, method, path, query, body))
+        self.tell(Ask(number, method, path, query, body, caller))
         try:
             async with asyncio.timeout(timeout_s):
                 return await answered

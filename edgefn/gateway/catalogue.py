@@ -1,13 +1,15 @@
 """What is deployed, told to those who want to call it."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiohttp import web
 
 from edgefn.gateway.answer import Answer, json_answer
+from edgefn.gateway.connection import Connection, caller_of
 from edgefn.gateway.control import FunctionRoute, VariantRoute
 from edgefn.gateway.example import example_of
+from edgefn.gateway.openapi import describe
 from edgefn.gateway.state import Gateway
 
 _CURL_BYTES = 2000
@@ -17,7 +19,7 @@ async def functions(
     gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
 ) -> Answer:
     """Lists the deployed functions."""
-    listed = [_summary(one.route) for one in gateway.dispatcher.functions.values()]
+    listed = [_summary(route) for route in _visible(gateway, request)]
     return json_answer(msgspec.json.encode({"functions": listed}))
 
 
@@ -31,7 +33,7 @@ async def function(
         "variants": [_variant(route, one) for one in route.variants],
         "spec": route.spec,
         "schema": route.schema,
-        "example": _example(route, request.headers.get("Host", "127.0.0.1:8080")),
+        "example": _example(route, _origin(request)),
     }
     return json_answer(msgspec.json.encode(body))
 
@@ -40,9 +42,16 @@ async def openapi_document(
     gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
 ) -> Answer:
     """Describes all functions as OpenAPI."""
-    dispatcher = gateway.dispatcher
-    routes = [one.route for one in dispatcher.functions.values()]
-    return json_answer(gateway.openapi.document(dispatcher.version, routes))
+    routes = _visible(gateway, request)
+    if caller_of(request).functions:
+        return json_answer(msgspec.json.encode(describe(routes)))
+    return json_answer(gateway.openapi.document(gateway.dispatcher.version, routes))
+
+
+def _visible(gateway: Gateway, request: web.BaseRequest) -> list[FunctionRoute]:
+    caller = caller_of(request)
+    functions = gateway.dispatcher.functions
+    return [one.route for name, one in functions.items() if caller.may_call(name)]
 
 
 def _summary(route: FunctionRoute) -> dict[str, Any]:
@@ -72,9 +81,15 @@ def _variant(route: FunctionRoute, one: VariantRoute) -> dict[str, Any]:
     }
 
 
-def _example(route: FunctionRoute, host: str) -> dict[str, Any]:
+def _origin(request: web.BaseRequest) -> str:
+    """Returns where the caller found this box, as the beginning of a URL."""
+    scheme = "https" if cast(Connection, request.protocol).is_secure else "http"
+    return f"{scheme}://{request.headers.get('Host', '127.0.0.1:8080')}"
+
+
+def _example(route: FunctionRoute, origin: str) -> dict[str, Any]:
     path = f"/v1/functions/{route.name}"
-    url = f"http://{host}{path}"
+    url = f"{origin}{path}"
     if route.schema.media_types:
         kind = route.schema.media_types[0]
         curl = f"curl {url} -H 'Content-Type: {kind}' --data-binary @input"

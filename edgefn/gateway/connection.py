@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
+from edgefn.access.caller import NOBODY, Caller
+from edgefn.access.identity import Identity
 from edgefn.errors import ErrorBody
 from edgefn.gateway.answer import error_answer
 from edgefn.gateway.arrival import unread_s
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from edgefn.gateway.connections import Connections
 
 
+def caller_of(request: web.BaseRequest) -> Caller:
+    """Returns who a request is from."""
+    return cast(Connection, request.protocol).caller
+
+
 class Connection(web.RequestHandler):
     """The server protocol of one connection.
 
@@ -34,6 +41,9 @@ class Connection(web.RequestHandler):
         asked: What the last call on it asked for.
         answered_by: Header lines that say where it was sent and whether that was in time, for the
             answer to it if it fails.
+        is_secure: Whether it came over TLS.
+        identity: Who holds the certificate that was shown on it, if one was.
+        caller: Who the request being handled is from.
     """
 
     __slots__ = (
@@ -47,6 +57,9 @@ class Connection(web.RequestHandler):
         "answered_by",
         "asked",
         "busy",
+        "caller",
+        "identity",
+        "is_secure",
         "read_s",
         "request_id",
     )
@@ -65,6 +78,9 @@ class Connection(web.RequestHandler):
         self.request_id = ""
         self.asked: Asked | None = None
         self.answered_by = b""
+        self.is_secure = False
+        self.identity: Identity | None = None
+        self.caller: Caller = NOBODY
 
     @property
     def draining(self) -> bool:
@@ -110,6 +126,7 @@ class Connection(web.RequestHandler):
         self._head_since_s = 0.0
         self.request_id = ""
         self.answered_by = b""
+        self.caller = NOBODY
 
     def end(self) -> None:
         """Ends handling a request."""

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from edgefn.access.identity import Identity
 from edgefn.errors import ConfigError
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.control import GatewayConfig
@@ -40,6 +41,18 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forgets a connection."""
         self._open.discard(connection)
+
+    def secure_protocol(self, server: "Server", identity: Identity | None) -> asyncio.Protocol:
+        """Returns the protocol of a new connection with TLS, as `protocol` does.
+
+        Args:
+            server: Of the connection.
+            identity: Who shows a certificate on it, if anyone does.
+        """
+        protocol = self.protocol(server)
+        if isinstance(protocol, Connection):
+            protocol.is_secure, protocol.identity = True, identity
+        return protocol
 
     def protocol(self, server: "Server") -> asyncio.Protocol:
         """Returns the protocol of a new connection; beyond the limit, one that refuses it."""
@@ -130,7 +143,8 @@ class _Refusal(asyncio.Protocol):
             "the gateway holds as many connections as it may; keep connections open and reuse them"
         )
         stream.write(raw_error(error.body(), make_request_id()))
-        stream.write_eof()
+        if stream.can_write_eof():
+            stream.write_eof()
         self._timer = asyncio.get_running_loop().call_later(_REFUSAL_S, stream.abort)
 
     def eof_received(self) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from edgefn.access.table import AccessTable
+from edgefn.gateway.fleet_tls import TlsFiles
 from edgefn.scaling.demand import DemandReport
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import Variant
@@ -215,13 +217,23 @@ class Marked(msgspec.Struct, frozen=True, tag="marked"):
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
-    """A request of an operator, to be answered by the box: `/admin/v1` and `/metrics`."""
+    """A request of an operator or of a box of the fleet, to be answered by the box.
+
+    Attributes:
+        id: Of the answer.
+        method: Of HTTP.
+        path: Without the query.
+        query: By name.
+        body: As it came.
+        caller: Id of the key or token, or name in the certificate, that was shown; empty: none was.
+    """
 
     id: int
     method: str
     path: str
     query: dict[str, str]
     body: bytes
+    caller: str = ""
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -258,6 +270,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         site: Where the box stands.
         peer_fd: The listening socket for peers, inherited; -1: none.
         peers: Addresses of peers to dial, as `host:port`.
+        secure_fd: The listening socket with TLS, inherited; -1: none.
+        tls: Where certificates are.
+        upstreams: Addresses of hubs to dial with TLS, as `host:port`.
     """
 
     gateway: int
@@ -274,9 +289,12 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     peer_fd: int = -1
     peers: tuple[str, ...] = ()
+    secure_fd: int = -1
+    tls: TlsFiles = TlsFiles()
+    upstreams: tuple[str, ...] = ()
 
 
-ToGateway = Routes | Answered | StopAccepting
+ToGateway = Routes | AccessTable | Answered | StopAccepting
 FromGateway = Started | Routed | Report | Wake | Suspect | Marked | Ask
 
 

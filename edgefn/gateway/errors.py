@@ -2,13 +2,14 @@
 
 EdgefnError
 ├── MalformedRequest        not HTTP as we accept it
-├── Forbidden               the admin API, from somewhere else than this machine
+├── Forbidden               without a key, from somewhere else than this machine
 ├── NotFound                no such path
 ├── MethodNotAllowed        the path exists, not for this method
 ├── RequestTimeout          the rest of the request did not come
 ├── LengthRequired          a body without Content-Length
 ├── BodyTooLarge            a body beyond the limit
 ├── UnsupportedMediaType    a body in an encoding that is not spoken here
+├── TooManyFailures         too many requests from one address showed no key that counts
 ├── TooManyConnections      the gateway holds as many connections as it may
 ├── Unavailable             the gateway cannot serve this now
 ├── StorageFailed           the disk is full, or fails
@@ -64,6 +65,12 @@ class UnsupportedMediaType(EdgefnError):
     """The body's Content-Type or Content-Encoding is not spoken here."""
 
     code = "unsupported_media_type"
+
+
+class TooManyFailures(EdgefnError):
+    """Too many requests from one address did not show who they are from."""
+
+    code = "too_many_failures"
 
 
 class TooManyConnections(EdgefnError):

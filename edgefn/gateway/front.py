@@ -28,8 +28,10 @@ def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer
         connection = cast(Connection, request.protocol)
         connection.begin()
         try:
-            handler, parameters = resolve(request.method, _target(request))
-            return await handler(gateway, request, parameters)
+            route, parameters = resolve(request.method, _target(request))
+            function = parameters[0] if route.names_function else ""
+            gateway.guard.admit(request, connection, route.need, function)
+            return await route.handler(gateway, request, parameters)
         except EdgefnError as error:
             return _refuse(request, error.body())
         except web.RequestPayloadError:

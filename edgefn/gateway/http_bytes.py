@@ -54,6 +54,8 @@ def error_head(error: ErrorBody, request_id: str, shape: Shape) -> bytes:
     after_s = retry_after_s(error)
     if after_s is not None:
         head += b"Retry-After: %d\r\n" % after_s
+    if error.code == "unauthorized":
+        head += b"WWW-Authenticate: Bearer\r\n"
     allow = error.detail.get("allow")
     if error.code == "method_not_allowed" and isinstance(allow, list):
         head += b"Allow: %b\r\n" % ", ".join(allow).encode("ascii")

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import socket
+import ssl
 import time
 from functools import partial
 from typing import Final
 
 import msgspec
 
+from edgefn.access.caller import Registry, Unauthorized
 from edgefn.errors import ProtocolError, ReplicaLost
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.control import PlaceReport
@@ -18,7 +20,7 @@ from edgefn.gateway.peer_dial import keep_dialled
 from edgefn.gateway.peer_link import PeerLink
 from edgefn.gateway.peer_offer import offered_by
 from edgefn.gateway.peer_place import PeerPlace, endpoints_of, loads_of
-from edgefn.gateway.peer_protocol import PeerProtocol
+from edgefn.gateway.peer_protocol import PeerProtocol, check_holder
 from edgefn.gateway.peer_wire import Greeting, Summary
 from edgefn.gateway.prober import Prober
 from edgefn.gateway.table import PeerEndpoint
@@ -56,6 +58,7 @@ class Peers:
         dispatcher: Answers calls of peers, and sends calls to them.
         memory: Bounds what bodies hold.
         times: How often peers are spoken to.
+        registry: Of the certificates that count.
     """
 
     def __init__(
@@ -65,11 +68,13 @@ class Peers:
         memory: BodyMemory,
         *,
         times: Times = USUAL_TIMES,
+        registry: Registry | None = None,
     ) -> None:
         self._greeting = greeting
         self._dispatcher = dispatcher
         self._memory = memory
         self._times = times
+        self._registry = registry or Registry()
         self._links: set[PeerLink] = set()
         self._ungreeted: dict[PeerProtocol, float] = {}
         self._places: dict[str, PeerPlace] = {}
@@ -90,12 +95,35 @@ class Peers:
         """
         loop = asyncio.get_running_loop()
         if listener is not None:
-            self._server = await loop.create_server(self._accept, sock=listener)
+            self._server = await loop.create_server(self.accept, sock=listener)
         for address in addresses:
             host, _, port = address.rpartition(":")
             dialling = keep_dialled(host.strip("[]"), int(port), self._protocol)
             self._tasks.append(loop.create_task(dialling))
         self._tasks.append(loop.create_task(self._keep_telling()))
+
+    def dial_upstreams(self, addresses: tuple[str, ...], context: ssl.SSLContext) -> None:
+        """Keeps hubs connected, with TLS.
+
+        Args:
+            addresses: To dial, as `host:port`.
+            context: Shows the certificate of this box.
+        """
+        loop = asyncio.get_running_loop()
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            make = partial(self._protocol, wants_hub=True)
+            dialling = keep_dialled(host.strip("[]"), int(port), make, context)
+            self._tasks.append(loop.create_task(dialling))
+
+    def end_revoked(self) -> None:
+        """Ends the links of boxes whose certificate does not count any more."""
+        for link in tuple(self._links):
+            if link.protocol.identity is not None:
+                try:
+                    self._registry.check_certificate(link.protocol.identity, time.time())
+                except Unauthorized as error:
+                    link.protocol.abort(error.message)
 
     def changed(self) -> None:
         """Tells peers soon that this box serves something else, or with other replicas."""
@@ -195,21 +223,26 @@ class Peers:
             if one.endpoint.name not in before:
                 self._dispatcher.connected(one.endpoint.name, place)
 
-    def _accept(self) -> PeerProtocol:
+    def accept(self) -> PeerProtocol:
+        """Returns the protocol of a connection that a peer made."""
         protocol = self._protocol()
         if len(self._links) + len(self._ungreeted) > _MAX_ACCEPTED:
             loop = asyncio.get_running_loop()
             loop.call_soon(protocol.abort, f"there are {_MAX_ACCEPTED} links already")
         return protocol
 
-    def _protocol(self) -> PeerProtocol:
-        protocol = PeerProtocol(self._greeting, self._greeted)
+    def _protocol(self, *, wants_hub: bool = False) -> PeerProtocol:
+        protocol = PeerProtocol(self._greeting, self._greeted, wants_hub=wants_hub)
         self._ungreeted[protocol] = time.monotonic()
-        protocol.closed.add_done_callback(lambda _: self._ungreeted.pop(protocol, None))
+        protocol.closed.add_done_callback(partial(self._not_greeted, protocol))
         return protocol
 
+    def _not_greeted(self, protocol: PeerProtocol, closed: asyncio.Future[str]) -> None:
+        if self._ungreeted.pop(protocol, None) is not None and protocol.identity is not None:
+            _LOG.warning("no link with box %s: %s", protocol.identity.name, closed.result())
+
     def _greeted(self, protocol: PeerProtocol, greeting: Greeting) -> None:
-        self._check(greeting)
+        self._check(protocol, greeting)
         self._ungreeted.pop(protocol, None)
         link = PeerLink(
             protocol,
@@ -224,7 +257,14 @@ class Peers:
         _LOG.info("linked with %s of %s, %s", greeting.box, greeting.site, greeting.tier)
         self._summarise(link)
 
-    def _check(self, greeting: Greeting) -> None:
+    def _check(self, protocol: PeerProtocol, greeting: Greeting) -> None:
+        if protocol.is_secure:
+            check_holder(protocol.identity, greeting, wants_hub=protocol.wants_hub)
+            assert protocol.identity is not None
+            try:
+                self._registry.check_certificate(protocol.identity, time.time())
+            except Unauthorized as error:
+                raise ProtocolError(error.message) from error
         if greeting.box == self._greeting.box:
             raise ProtocolError(f"it has the name of this box, {greeting.box!r}: give it another")
         for link in self._links:
@@ -262,6 +302,7 @@ class Peers:
 
     def _tell(self, now_s: float) -> None:
         self._end_silent(now_s)
+        self.end_revoked()
         for place in self._places.values():
             place.active.probe_if_due(now_s)
         if self._changed or now_s - self._told_s >= self._times.summary_s:

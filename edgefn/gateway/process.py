@@ -2,15 +2,20 @@
 
 import asyncio
 import gc
+import logging
 import os
 import secrets
 import signal
 import socket
 import time
+from functools import partial
 from typing import Final
 
 import uvloop
 
+from edgefn.access.caller import Registry
+from edgefn.access.table import AccessTable
+from edgefn.errors import ConfigError
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.connections import Connections, Server
 from edgefn.gateway.control import (
@@ -24,13 +29,16 @@ from edgefn.gateway.control import (
     StopAccepting,
 )
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.fleet_tls import FleetTls
 from edgefn.gateway.front import make_front
 from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers
+from edgefn.gateway.secure_port import SecurePort
 from edgefn.gateway.state import Gateway
 from edgefn.routing.table import HERE, Place
 from edgefn_runtime.process import die_with, raise_descriptor_limit
 
+_LOG = logging.getLogger(__name__)
 _BACKLOG: Final = 1024
 _GC_THRESHOLD: Final = 50_000
 _SETTLE_S: Final = 0.3  # connections that were accepted when the listener closed get this far
@@ -48,13 +56,17 @@ class Process:
         here = Place(name=HERE, tier=config.tier, site=config.site)
         self._dispatcher = Dispatcher(self._box.tell, here)
         self._peers: Peers | None = None
+        self._registry = Registry()
+        self._tls: FleetTls | None = None
+        self._certificate = ""
+        self._secure_port: SecurePort | None = None
         self._stop = asyncio.Event()
         self._status = 0
         self._told: tuple[int, tuple[PlaceReport, ...]] = (-1, ())
 
     async def run(self) -> int:
         """Serves until the box says stop, or is gone; returns the exit status."""
-        gateway = Gateway(self._config, self._dispatcher, self._box, self._report)
+        gateway = Gateway(self._config, self._dispatcher, self._box, self._report, self._registry)
         await self._box.connect(socket.socket(fileno=self._config.control_fd))
         server = Server(make_front(gateway), self._connections, self._config)
         listener = socket.socket(fileno=self._config.listen_fd)
@@ -62,6 +74,7 @@ class Process:
             lambda: self._connections.protocol(server), sock=listener, backlog=_BACKLOG
         )
         await self._start_peers(gateway)
+        self._start_secure(server)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
@@ -75,6 +88,8 @@ class Process:
             status = self._status
             if status == 0:
                 listening.close()
+                if self._secure_port is not None:
+                    self._secure_port.stop()
                 await self._drain()
         finally:
             for chore in chores:
@@ -82,6 +97,8 @@ class Process:
             self._report()
             gateway.marking.flush()
             gateway.uploads.close()
+            if self._secure_port is not None:
+                self._secure_port.close()
             if self._peers is not None:
                 await self._peers.aclose()
             await self._dispatcher.aclose()
@@ -90,16 +107,38 @@ class Process:
 
     async def _start_peers(self, gateway: Gateway) -> None:
         config = self._config
-        if config.peer_fd < 0 and not config.peers:
+        if config.secure_fd >= 0 or config.upstreams:
+            self._tls = FleetTls(config.tls)
+        dial = self._tls.dial if self._tls is not None else None
+        if config.peer_fd < 0 and not config.peers and dial is None:
             return
         greeting = Greeting(
             box=config.box, tier=config.tier, site=config.site, boot_id=secrets.token_hex(8)
         )
-        self._peers = Peers(greeting, self._dispatcher, gateway.body_memory)
+        self._peers = Peers(
+            greeting, self._dispatcher, gateway.body_memory, registry=self._registry
+        )
         listener = socket.socket(fileno=config.peer_fd) if config.peer_fd >= 0 else None
         await self._peers.start(listener, config.peers)
+        if dial is not None:
+            self._peers.dial_upstreams(config.upstreams, dial)
 
-    def _said(self, message: Routes | StopAccepting) -> None:
+    def _start_secure(self, server: Server) -> None:
+        if self._config.secure_fd < 0 or self._tls is None:
+            return
+        peers = self._peers
+        self._secure_port = SecurePort(
+            socket.socket(fileno=self._config.secure_fd),
+            self._tls.server,
+            partial(self._connections.secure_protocol, server),
+            peers.accept if peers is not None and self._tls.dial is not None else None,
+        )
+        self._secure_port.start()
+
+    def _said(self, message: Routes | AccessTable | StopAccepting) -> None:
+        if isinstance(message, AccessTable):
+            self._follow(message)
+            return
         if isinstance(message, Routes):
             self._dispatcher.update(message)
             self._box.tell(Routed(message.version))
@@ -107,6 +146,18 @@ class Process:
                 self._peers.changed()
         else:
             self._stop.set()
+
+    def _follow(self, table: AccessTable) -> None:
+        """Takes who has access; a certificate that was revoked ends its links, too."""
+        self._registry.update(table)
+        if self._peers is not None:
+            self._peers.end_revoked()
+        before, self._certificate = self._certificate, table.certificate
+        if self._tls is not None and before not in ("", table.certificate):
+            try:
+                self._tls.reload()
+            except ConfigError as error:
+                _LOG.error("the renewed certificate cannot be used: %s", error)
 
     def _lost(self, why: str) -> None:
         self._status = 1

@@ -3,7 +3,9 @@
 import msgspec
 from aiohttp import web
 
+from edgefn.access.needs import Need
 from edgefn.gateway.answer import Answer, json_answer
+from edgefn.gateway.connection import caller_of
 from edgefn.gateway.function import Function
 from edgefn.gateway.state import Gateway
 
@@ -18,7 +20,8 @@ async def healthz(
 async def readyz(gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]) -> Answer:
     """Says whether calls to all functions can be answered, and if not, why."""
     reasons = unready(gateway)
-    body = {"ready": not reasons, "reasons": reasons}
+    told = reasons if Need.CALL in caller_of(request).allowed else []  # it names functions
+    body = {"ready": not reasons, "reasons": told}
     return json_answer(msgspec.json.encode(body), status=503 if reasons else 200)
 
 

@@ -1,12 +1,16 @@
-"""The one table of paths: what is not in it is 404, or 405 if only the method is not."""
+"""The one table of paths, and of what each asks of its caller.
+
+What is not in it is 404, or 405 if only the method is not.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from edgefn.access.needs import Need
 from edgefn.gateway import admin, catalogue, readiness, route_admin, v2
 from edgefn.gateway.answer import Answer
 from edgefn.gateway.errors import MethodNotAllowed, NotFound
@@ -15,40 +19,62 @@ from edgefn.gateway.state import Gateway
 
 Handler = Callable[[Gateway, web.BaseRequest, tuple[str, ...]], Awaitable[Answer]]
 
-ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
-    ("POST", "/v1/functions/{name}", invoke),
-    ("GET", "/v1/functions/{name}", catalogue.function),
-    ("GET", "/v1/functions", catalogue.functions),
-    ("GET", "/openapi.json", catalogue.openapi_document),
-    ("GET", "/healthz", readiness.healthz),
-    ("GET", "/readyz", readiness.readyz),
-    ("GET", "/metrics", admin.metrics),
-    ("GET", "/v2", v2.server_metadata),
-    ("GET", "/v2/health/live", v2.server_live),
-    ("GET", "/v2/health/ready", v2.server_ready),
-    ("GET", "/v2/models/{name}", v2.model_metadata),
-    ("GET", "/v2/models/{name}/versions/{version}", v2.model_metadata),
-    ("GET", "/v2/models/{name}/ready", v2.model_ready),
-    ("GET", "/v2/models/{name}/versions/{version}/ready", v2.model_ready),
-    ("POST", "/v2/models/{name}/infer", v2.infer),
-    ("POST", "/v2/models/{name}/versions/{version}/infer", v2.infer),
-    ("GET", "/admin/v1/status", admin.ask),
-    ("GET", "/admin/v1/counts", admin.ask),
-    ("GET", "/admin/v1/decisions", route_admin.decisions),
-    ("GET", "/admin/v1/route/{name}", route_admin.explain),
-    ("GET", "/admin/v1/events", admin.ask),
-    ("POST", "/admin/v1/events", admin.ask),
-    ("DELETE", "/admin/v1/events", admin.ask),
-    ("GET", "/admin/v1/events/tail", admin.ask),
-    ("POST", "/admin/v1/blobs/missing", admin.ask),
-    ("PUT", "/admin/v1/blobs/{sha256}", admin.put_blob),
-    ("GET", "/admin/v1/deployments", admin.ask),
-    ("POST", "/admin/v1/deployments", admin.ask),
-    ("GET", "/admin/v1/deployments/{name}", admin.ask),
-    ("DELETE", "/admin/v1/deployments/{name}", admin.ask),
-    ("GET", "/admin/v1/deployments/{name}/history", admin.ask),
-    ("POST", "/admin/v1/deployments/{name}/rollback", admin.ask),
-    ("GET", "/admin/v1/deployments/{name}/logs", admin.logs),
+
+class Route(NamedTuple):
+    """One line of the table. None is without a need: what anyone may ask says so, too."""
+
+    method: str
+    path: str
+    handler: Handler
+    need: Need
+
+    @property
+    def names_function(self) -> bool:
+        """Whether the first parameter of its path is the name of a function."""
+        return "/{name}" in self.path
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("POST", "/v1/functions/{name}", invoke, Need.CALL),
+    Route("GET", "/v1/functions/{name}", catalogue.function, Need.CALL),
+    Route("GET", "/v1/functions", catalogue.functions, Need.CALL),
+    Route("GET", "/openapi.json", catalogue.openapi_document, Need.CALL),
+    Route("GET", "/healthz", readiness.healthz, Need.NOTHING),
+    Route("GET", "/readyz", readiness.readyz, Need.NOTHING),
+    Route("GET", "/metrics", admin.metrics, Need.METRICS),
+    Route("GET", "/v2", v2.server_metadata, Need.CALL),
+    Route("GET", "/v2/health/live", v2.server_live, Need.NOTHING),
+    Route("GET", "/v2/health/ready", v2.server_ready, Need.NOTHING),
+    Route("GET", "/v2/models/{name}", v2.model_metadata, Need.CALL),
+    Route("GET", "/v2/models/{name}/versions/{version}", v2.model_metadata, Need.CALL),
+    Route("GET", "/v2/models/{name}/ready", v2.model_ready, Need.CALL),
+    Route("GET", "/v2/models/{name}/versions/{version}/ready", v2.model_ready, Need.CALL),
+    Route("POST", "/v2/models/{name}/infer", v2.infer, Need.CALL),
+    Route("POST", "/v2/models/{name}/versions/{version}/infer", v2.infer, Need.CALL),
+    Route("GET", "/admin/v1/status", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/counts", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/decisions", route_admin.decisions, Need.OPERATE),
+    Route("GET", "/admin/v1/route/{name}", route_admin.explain, Need.OPERATE),
+    Route("GET", "/admin/v1/events", admin.ask, Need.OPERATE),
+    Route("POST", "/admin/v1/events", admin.ask, Need.OPERATE),
+    Route("DELETE", "/admin/v1/events", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/events/tail", admin.ask, Need.OPERATE),
+    Route("POST", "/admin/v1/blobs/missing", admin.ask, Need.DEPLOY),
+    Route("PUT", "/admin/v1/blobs/{sha256}", admin.put_blob, Need.DEPLOY),
+    Route("GET", "/admin/v1/deployments", admin.ask, Need.OPERATE),
+    Route("POST", "/admin/v1/deployments", admin.ask, Need.DEPLOY),
+    Route("GET", "/admin/v1/deployments/{name}", admin.ask, Need.OPERATE),
+    Route("DELETE", "/admin/v1/deployments/{name}", admin.ask, Need.DEPLOY),
+    Route("GET", "/admin/v1/deployments/{name}/history", admin.ask, Need.OPERATE),
+    Route("POST", "/admin/v1/deployments/{name}/rollback", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/deployments/{name}/logs", admin.logs, Need.OPERATE),
+    Route("GET", "/admin/v1/keys", admin.ask, Need.ADMIN),
+    Route("POST", "/admin/v1/keys", admin.ask, Need.ADMIN),
+    Route("DELETE", "/admin/v1/keys/{id}", admin.ask, Need.ADMIN),
+    Route("POST", "/admin/v1/join-tokens", admin.ask, Need.ADMIN),
+    Route("GET", "/fleet/v1/authority", admin.ask, Need.NOTHING),
+    Route("POST", "/fleet/v1/join", admin.ask, Need.JOIN),
+    Route("POST", "/fleet/v1/renew", admin.ask, Need.FLEET),
 )
 
 _PARAMETER: Final = "{}"
@@ -56,16 +82,16 @@ _METHODS: Final = ""
 
 
 def _tree() -> dict[str, Any]:
-    """Returns the table as nested dicts by segment; under the empty key, handlers by method."""
+    """Returns the table as nested dicts by segment; under the empty key, routes by method."""
     root: dict[str, Any] = {}
-    for method, path, handler in ROUTES:
+    for route in ROUTES:
         branch = root
-        for segment in path[1:].split("/"):
+        for segment in route.path[1:].split("/"):
             branch = branch.setdefault(_PARAMETER if segment[0] == "{" else segment, {})
         methods = branch.setdefault(_METHODS, {})
-        methods[method] = handler
-        if method == "GET":
-            methods["HEAD"] = handler
+        methods[route.method] = route
+        if route.method == "GET":
+            methods["HEAD"] = route
     return root
 
 
@@ -73,8 +99,8 @@ _TREE: Final = _tree()
 
 
 @lru_cache(maxsize=1024)
-def find(path: str) -> tuple[Mapping[str, Handler], tuple[str, ...]]:
-    """Returns the handlers at a path, by method, and the values of its parameters.
+def find(path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
+    """Returns the routes at a path, by method, and the values of its parameters.
 
     Raises:
         NotFound: There is nothing at the path.
@@ -95,8 +121,8 @@ def find(path: str) -> tuple[Mapping[str, Handler], tuple[str, ...]]:
     return methods, tuple(parameters)
 
 
-def resolve(method: str, target: str) -> tuple[Handler, tuple[str, ...]]:
-    """Returns the handler of a request, and the values of its path's parameters.
+def resolve(method: str, target: str) -> tuple[Route, tuple[str, ...]]:
+    """Returns the route of a request, and the values of its path's parameters.
 
     Args:
         method: Of the request.
@@ -107,10 +133,10 @@ def resolve(method: str, target: str) -> tuple[Handler, tuple[str, ...]]:
         MethodNotAllowed: There is, but not for this method.
     """
     methods, parameters = find(target.partition("?")[0])
-    handler = methods.get(method)
-    if handler is None:
+    route = methods.get(method)
+    if route is None:
         allowed = sorted(methods)
         raise MethodNotAllowed(
             f"{method[:20]} is not possible here, only {', '.join(allowed)}", allow=allowed
         )
-    return handler, parameters
+    return route, parameters

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from edgefn.access.caller import Registry
 from edgefn.gateway.blobs import BlobUploads
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.control import GatewayConfig
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.guard import Guard
 from edgefn.gateway.marking import Marking
 from edgefn.gateway.openapi import OpenApi
 from edgefn.routing.table import HERE
@@ -31,6 +33,7 @@ class Gateway:
         uploads: Takes blobs.
         body_memory: Bounds what large bodies hold.
         openapi: Describes the functions.
+        guard: Lets requests in.
         max_body_bytes: Most that a call may bring.
         tier_and_box: Header lines of what is answered by this box.
         loop: That of the process.
@@ -42,6 +45,7 @@ class Gateway:
         dispatcher: Dispatcher,
         box: BoxLink,
         report: Callable[[], None],
+        registry: Registry,
     ) -> None:
         self.config = config
         self.dispatcher = dispatcher
@@ -52,6 +56,7 @@ class Gateway:
         self.uploads = BlobUploads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()
+        self.guard = Guard(registry)
         self.max_body_bytes = min(config.max_body_bytes, MAX_BODY_BYTES)
         self.tier_and_box = _tier_and_box(config.tier, config.box)
         self.loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from edgefn.errors import ErrorBody
 STATUSES: Final[dict[str, int]] = {
     "invalid_input": 400,
     "malformed_request": 400,
+    "unauthorized": 401,
     "bad_signature": 403,
     "expired": 403,
     "forbidden": 403,
@@ -33,6 +34,7 @@ STATUSES: Final[dict[str, int]] = {
     "digest_mismatch": 422,
     "invalid_manifest": 422,
     "queue_full": 429,
+    "too_many_failures": 429,
     "function_failed": 502,
     "load_failed": 502,
     "replica_lost": 502,
@@ -53,10 +55,13 @@ _RETRY_AFTER_S: Final[dict[str, int | None]] = {
     "deadline_unattainable": None,
     "queue_full": 1,
     "variant_unavailable": None,
+    "too_many_failures": 60,
     "too_many_connections": 1,
     "unavailable": 1,
 }
-_CLOSING: Final = frozenset({"malformed_request", "request_timeout", "too_many_connections"})
+_CLOSING: Final = frozenset(
+    {"malformed_request", "request_timeout", "too_many_connections", "too_many_failures"}
+)
 _INTERNAL: Final = ErrorBody(
     "internal", "the gateway failed; its log says more under this request id"
 )

@@ -32,7 +32,8 @@ import json, logging, pathlib, sys
 from edgefn.box import BoxConfig, run_box
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 config = json.loads(sys.argv[1])
-config["state_dir"] = pathlib.Path(config["state_dir"])
+for name in {"state_dir", "tls_cert", "tls_key"} & config.keys():
+    config[name] = pathlib.Path(config[name])
 sys.exit(run_box(BoxConfig(**config), on_ready=lambda url: print(url, flush=True)))
 """
 

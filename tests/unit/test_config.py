@@ -107,6 +107,11 @@ def test_every_field_can_be_set_from_the_environment() -> None:
         "tier": "t",
         "name": "n",
         "insecure": "1",
+        "site": "s",
+        "listen": "[::]:8443",
+        "key": "efk_x",
+        "ca": "/ca.pem",
+        "join_token": "efj_x",
     }
     assert set(values) == {field.name for field in fields(Settings)}
     settings = resolve({PREFIX + name.upper(): value for name, value in values.items()})

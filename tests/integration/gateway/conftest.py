@@ -174,7 +174,9 @@ class Site:
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edgefn.gateway", msgspec.json.encode(settings).decode()],
-            pass_fds=[listener.fileno(), theirs.fileno()],
+            pass_fds=[
+                fd for fd in (listener.fileno(), theirs.fileno(), settings.secure_fd) if fd >= 0
+            ],
         )
         listener.close()
         theirs.close()
@@ -404,6 +406,21 @@ def empty_site(shared_site: Site) -> Site:
     """The module's gateway, with nothing deployed."""
     shared_site.reset()
     return shared_site
+
+
+@pytest.fixture(scope="module")
+def make_site() -> Iterator[Callable[..., Site]]:
+    """Starts gateways for a whole module, and ends them after it."""
+    sites: list[Site] = []
+
+    def start(folder: Path, **config: Any) -> Site:
+        sites.append(Site(folder, **config))
+        sites[-1].wait_for(Started)
+        return sites[-1]
+
+    yield start
+    for one in sites:
+        one.close()
 
 
 @pytest.fixture

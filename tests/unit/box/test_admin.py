@@ -84,6 +84,13 @@ class FakeEvents:
         return {"destinations": [], "raised": []}
 
 
+class FakeAccess:
+    """Keeps what it is asked, and answers nothing."""
+
+    async def ask(self, order: Callable[[Any], Any]) -> Any:
+        return None
+
+
 class Api:
     """The API with its fakes."""
 
@@ -95,6 +102,7 @@ class Api:
             deployments=self.deployments,  # type: ignore[arg-type]
             logs=self.logs,
             events=FakeEvents(),  # type: ignore[arg-type]
+            access=FakeAccess(),  # type: ignore[arg-type]
         )
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:

@@ -24,8 +24,8 @@ def test_each_gateway_has_a_socket_on_one_port():
 
 
 def test_peers_are_not_listened_for_where_others_reach_the_box():
-    """Links have no TLS yet, and there is no way to insist."""
-    with pytest.raises(ConfigError, match="links between boxes have no TLS"):
+    """Links have no TLS there, and there is no way to insist."""
+    with pytest.raises(ConfigError, match="this port has no TLS"):
         Listeners.bind_for_peers("0.0.0.0", 0, 1)
 
 

@@ -48,14 +48,14 @@ def test_a_new_key_needs_force_where_there_is_one() -> None:
 
 def test_the_keys_that_a_box_trusts(tmp_path: Path) -> None:
     """Its own user's until it is told otherwise; then those, even if they are none."""
-    assert json.loads(key("ls", "--json")) == {"trusted": None}
+    assert json.loads(key("trusted", "--json")) == {"trusted": None}
     key("trust", OTHER)
     key("trust", OTHER)
-    assert json.loads(key("ls", "--json")) == {"trusted": [OTHER]}
-    assert OTHER in key("ls")
+    assert json.loads(key("trusted", "--json")) == {"trusted": [OTHER]}
+    assert OTHER in key("trusted")
     assert (tmp_path / "state" / "trusted_keys").read_text() == f"{OTHER}\n"
     key("distrust", OTHER)
-    assert json.loads(key("ls", "--json")) == {"trusted": []}
+    assert json.loads(key("trusted", "--json")) == {"trusted": []}
     with pytest.raises(ConfigError, match="does not trust"):
         key("distrust", OTHER)
 

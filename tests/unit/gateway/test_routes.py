@@ -8,17 +8,22 @@ from edgefn.gateway.errors import MethodNotAllowed, NotFound
 from edgefn.gateway.routes import ROUTES, resolve
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
-PATHS = sorted({path for _, path, _ in ROUTES})
+PATHS = sorted({path for _, path, *_ in ROUTES})
 
 
 def filled(path: str) -> str:
-    return path.replace("{name}", "echo").replace("{version}", "3").replace("{sha256}", "ab")
+    return (
+        path.replace("{name}", "echo")
+        .replace("{version}", "3")
+        .replace("{sha256}", "ab")
+        .replace("{id}", "k")
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_each_path_has_its_methods_and_no_others(path):
     """What the table lists is found; every other method is refused with what is allowed."""
-    handlers = {method: handler for method, one, handler in ROUTES if one == path}
+    handlers = {route.method: route for route in ROUTES if route.path == path}
     if "GET" in handlers:
         handlers["HEAD"] = handlers["GET"]
     for method in METHODS:
