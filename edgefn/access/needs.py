@@ -1,8 +1,9 @@
 """What a route asks of who calls it, and what each kind of access allows.
 
 Four kinds are for people and programs, each with all that the one before it may do: `call` calls
-functions, `operate` also looks and rolls back, `deploy` also brings code, `admin` also decides who
-has access. The other three are for machines, and allow nothing but what they are for.
+functions, `operate` also looks, rolls back, and puts and drops events, `deploy` also brings code,
+`admin` also decides who has access. The other three are for machines, and allow nothing but what
+they are for.
 """
 
 import enum
