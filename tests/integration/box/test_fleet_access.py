@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import urllib3
@@ -19,6 +20,7 @@ from edgefn.access.orders import NewKey, NewToken
 from edgefn.access.secret import new_token
 from edgefn.bundle.build import build
 from edgefn.client import AdminClient, AsyncClient, CallFailed, Client, Unreachable
+from edgefn.client.events import PutEvent
 from edgefn.errors import ConfigError
 
 CODE = """
@@ -27,6 +29,13 @@ from edgefn import edge_function
 @edge_function(deadline_ms=10_000)
 def doubled(x: int) -> int:
     return 2 * x
+"""
+ALERTING = """
+from edgefn import Alert, edge_function
+
+@edge_function(deadline_ms=10_000, on_result=Alert(when="result > 2", to="file:alerts.jsonl"))
+def pressed(x: int) -> int:
+    return x
 """
 HUB = {"hub": True, "listen": "127.0.0.1:0", "name": "cloud-1", "tier": "cloud"}
 
@@ -152,6 +161,26 @@ def test_a_key_deploys_calls_and_operates_as_it_may_and_no_longer_when_revoked(h
         pytest.raises(CallFailed, match="needs 'operate'"),
     ):
         admin.status()
+
+
+def test_a_call_with_a_key_raises_an_alert_and_only_operators_put_events(hub, tmp_path, eventually):
+    """Who calls cannot have the box send what they like to wherever they like."""
+    (tmp_path / "function.py").write_text(ALERTING)
+    (bundle,) = build(str(tmp_path))
+    hub.box.admin.deploy(bundle)
+    call, operate = hub.key("sensor"), hub.key("line", can="operate")
+    event = PutEvent(to="file:put.jsonl", source="camera", data={"frame": 12})
+    with Client(hub.url, key=call, ca=hub.ca) as client:
+        client.call("pressed", source="press-3", x=3)
+    with AdminClient(hub.url, key=operate, ca=hub.ca) as admin:
+        eventually(lambda: [one.source for one in admin.events().raised] == ["press-3"])
+        (made,) = admin.put_events([event])
+        assert made in [one.id for one in admin.events_tail()]
+    with AdminClient(hub.url, key=call, ca=hub.ca) as admin:
+        put, drop = partial(admin.put_events, [event]), partial(admin.drop_events, event.to)
+        for refused in (admin.events, admin.events_tail, put, drop):
+            with pytest.raises(CallFailed, match="needs 'operate'"):
+                refused()
 
 
 async def test_a_device_calls_with_its_certificate(hub, tmp_path):

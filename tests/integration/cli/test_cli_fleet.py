@@ -9,6 +9,7 @@ from edgefn.access.files import AccessFiles
 from edgefn.access.logins import Logins
 from edgefn.cli.joining import join_fleet
 from edgefn.cli.program import app
+from edgefn.client.events import PutEvent
 from edgefn.errors import ConfigError, EdgefnError
 
 
@@ -49,6 +50,19 @@ def test_a_key_is_made_logged_in_with_listed_and_revoked(run):
     assert 89 < (listed["expires_s"] - listed["created_s"]) / 86400 < 91
     run("key", "revoke", "ci", "--url", run.url)
     assert "not known here" in run("status", "--url", run.url, code=None)
+
+
+def test_events_are_seen_and_dropped_after_a_login(run, hub):
+    """From elsewhere, by whom can operate."""
+    to = "webhook:http://127.0.0.1:1/events"
+    made = json.loads(run("key", "create", "watcher", "--can", "operate", "--json"))
+    run("login", run.url, "--fingerprint", made["fingerprint"], EDGEFN_KEY=made["text"])
+    hub.admin.put_events([PutEvent(to=to, data={"n": 1})])
+    assert '{"n":1}' in run("events", "tail", "--url", run.url)
+    (waiting,) = json.loads(run("events", "ls", "--url", run.url, "--json"))["destinations"]
+    assert (waiting["to"], waiting["waiting"]) == (to, 1)
+    dropped = json.loads(run("events", "drop", to, "--url", run.url, "--json"))
+    assert dropped == {"dropped": 1}
 
 
 def test_a_login_with_another_fingerprint_keeps_nothing(run):
