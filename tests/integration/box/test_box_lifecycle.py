@@ -82,7 +82,7 @@ def test_a_box_ends_in_order(
     assert box.processes() == []
     assert not run_directory.exists()
     left = {path.name for path in box.state_dir.iterdir()}
-    assert left - {"logs"} == {"access", "blobs", "lock", "revisions", "state.db"}
+    assert left - {"logs"} == {"access", "blobs", "lock", "outbox.db", "revisions", "state.db"}
 
 
 def test_a_second_signal_ends_a_box_at_once(
