@@ -14,7 +14,7 @@ otherwise formed before the first call in it is late.
 from typing import Final
 
 HOPEFUL_SDS: Final = -1.0  # a chance of 16 %
-SURE_SDS: Final = 0.7  # one of 76 %
+SURE_SDS: Final = 1.28  # one of 90 %
 _LEAST_CALLS: Final = 10.0
 
 

@@ -228,7 +228,7 @@ def test_never_are_most_endpoints_left_alone(site_of):
 def test_a_quiet_time_ends_all_refusals_by_priority(site_of, make_call):
     """Whoever calls after it is not refused for what was before."""
     site = site_of("a", each_s=0.01)
-    site.send(within_s=1.0)
+    site.abandon(site.send(within_s=1.0), overdue=False)
     admission = site.router._admission
     for _ in range(100):
         for priority in (1, 9):

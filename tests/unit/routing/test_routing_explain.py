@@ -121,7 +121,7 @@ def test_under_overload_it_is_told_who_must_be_sure_and_who_gives_way(site_of, m
     refused = f"{share:.0%} of the calls of its priority are refused instead"
     assert told.decision == f"sent to v here; {refused}"
     told = site.router.explain(site.now_s, make_call(priority=1, deadline_s=0.11))
-    assert "must have a chance of 76%" in told.candidates[0].lost_because
+    assert "must have a chance of 90%" in told.candidates[0].lost_because
     assert "of cases more than the call can wait" in told.decision
     told = site.router.explain(site.now_s, make_call(priority=0, deadline_s=0.5))
     assert told.decision.startswith("refused: the box has more work than it can do in time")

@@ -201,7 +201,7 @@ def test_the_chance_that_is_required_rises_with_what_is_lost():
             crowding.tick()
         seen.append(crowding.least_sds)
     assert seen[0] == seen[-1] == HOPEFUL_SDS
-    assert HOPEFUL_SDS < seen[1] < seen[2] == seen[3] == SURE_SDS
+    assert HOPEFUL_SDS < seen[1] < seen[2] == seen[3] == pytest.approx(SURE_SDS)
 
 
 def test_a_loss_counts_when_it_becomes_likely_and_is_taken_back_if_it_was_none():
@@ -212,7 +212,7 @@ def test_a_loss_counts_when_it_becomes_likely_and_is_taken_back_if_it_was_none()
         admission.arrived(5)
         admission.sent(send, 5)
     admission.tick()
-    assert admission.least_sds(5) == SURE_SDS
+    assert admission.least_sds(5) == pytest.approx(SURE_SDS)
     for send in sends:
         admission.answered(send, 0.01, in_time=True)
     admission.tick()
@@ -226,5 +226,5 @@ def test_high_priorities_need_not_be_sure_while_lower_ones_are_there():
         lose(admission, 1, 20, 15)
         lose(admission, 9, 2, 0)
         admission.tick()
-    assert admission.least_sds(1) == SURE_SDS
+    assert admission.least_sds(1) == pytest.approx(SURE_SDS)
     assert admission.least_sds(9) == HOPELESS_SDS
