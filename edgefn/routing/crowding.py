@@ -58,7 +58,7 @@ class Crowding:
         self.calls = 0.0
         self.lost = 0.0
         self.least_sds = HOPEFUL_SDS
-        self._slow = _Window(kept=0.9, few=0.15, many=0.3)  # a second
+        self._slow = _Window(kept=0.9, few=0.2, many=0.35)  # a second
         self._fast = _Window(kept=0.6, few=0.3, many=0.5)  # for a sudden flood
 
     def tick(self) -> None:

@@ -194,7 +194,7 @@ def test_the_chance_that_is_required_rises_with_what_is_lost():
     """From a small one to a good one, within its bounds, and back."""
     crowding = Crowding()
     seen = []
-    for share in (0.0, 0.2, 0.5, 0.5, 0.0):
+    for share in (0.0, 0.25, 0.5, 0.5, 0.0):
         for _ in range(20):
             crowding.calls += 20.0
             crowding.lost += 20.0 * share
