@@ -64,7 +64,7 @@ class Admission:
     def arrived(self, priority: int) -> None:
         """Counts a call."""
         self._arrived[priority] += 1.0
-        self._crowding.arrived()
+        self._crowding.calls += 1.0
 
     def admits(self, priority: int, rng: Rng) -> bool:
         """Whether a call may be sent."""
@@ -89,7 +89,7 @@ class Admission:
         """Counts a call that is sent for the first time."""
         send.priority = priority
         if send.queued_s > 0.0:
-            self._crowding.lost(1.0 - send.chance)
+            self._crowding.lost += 1.0 - send.chance
 
     def answered(self, send: Send, wait_s: float, *, in_time: bool) -> None:
         """Counts what came of a call that was sent, after it waited so long.
@@ -105,19 +105,19 @@ class Admission:
         self._excess_s[priority] += wait_s - (limit_s if limit_s > _LEAST_WAIT_S else _LEAST_WAIT_S)
         if send.queued_s > 0.0:
             if in_time:
-                self._crowding.lost(send.chance - 1.0)
+                self._crowding.lost += send.chance - 1.0
             else:
-                self._crowding.lost(send.chance)
+                self._crowding.lost += send.chance
                 self._lost[priority] += 1.0
 
     def refused(self, priority: int) -> None:
         """Counts a call that was refused because too much was queued before it."""
-        self._crowding.lost(1.0)
+        self._crowding.lost += 1.0
         self._lost[priority] += 1.0
 
     def shed(self) -> None:
         """Counts a call that was refused for the good of higher priorities."""
-        self._crowding.lost(1.0)
+        self._crowding.lost += 1.0
 
     def tick(self) -> None:
         """Looks whether all is well; every 100 ms."""

@@ -15,39 +15,54 @@ from typing import Final
 
 HOPEFUL_SDS: Final = -1.0  # a chance of 16 %
 SURE_SDS: Final = 1.28  # one of 90 %
-_FEW: Final = 0.2  # share of calls lost, up to which a small chance will do
-_MANY: Final = 0.3  # and from which on only a sure one does
 _LEAST_CALLS: Final = 10.0
-_FADE: Final = 0.9  # of what was counted, at each tick: a window of a second
+
+
+class _Window:
+    """The share of calls lost of late.
+
+    Args:
+        kept: Of what was counted, at each tick.
+        few: Share up to which a small chance will do,
+        many: and from which on only a good one does.
+    """
+
+    __slots__ = ("_calls", "_few", "_kept", "_lost", "_many")
+
+    def __init__(self, *, kept: float, few: float, many: float) -> None:
+        self._kept, self._few, self._many = kept, few, many
+        self._calls = 0.0
+        self._lost = 0.0
+
+    def add(self, calls: float, lost: float) -> float:
+        """Takes what a tick brought, and returns how far from few to many it is, from 0 to 1."""
+        self._calls = self._kept * self._calls + calls
+        self._lost = max(0.0, self._kept * self._lost + lost)
+        share = self._lost / max(self._calls, _LEAST_CALLS)
+        return min(max((share - self._few) / (self._many - self._few), 0.0), 1.0)
 
 
 class Crowding:
     """Of one gateway, whose functions share its servers.
 
     Attributes:
+        calls: That came since the last tick.
+        lost: How many of all were lost since then, for want of capacity; less than 0 if some that
+            were given up for lost were not.
         least_sds: Standard deviations by which a call that has to wait must fit its budget.
     """
 
-    __slots__ = ("_calls", "_lost", "least_sds")
+    __slots__ = ("_fast", "_slow", "calls", "least_sds", "lost")
 
     def __init__(self) -> None:
+        self.calls = 0.0
+        self.lost = 0.0
         self.least_sds = HOPEFUL_SDS
-        self._calls = 0.0
-        self._lost = 0.0
-
-    def arrived(self) -> None:
-        """Counts a call."""
-        self._calls += 1.0
-
-    def lost(self, share: float) -> None:
-        """Counts a call as lost, or a part of one; less than 0 takes it back."""
-        self._lost += share
+        self._slow = _Window(kept=0.9, few=0.2, many=0.35)  # a second
+        self._fast = _Window(kept=0.6, few=0.3, many=0.5)  # for a sudden flood
 
     def tick(self) -> None:
         """Sets anew what is required; every 100 ms."""
-        self._lost = max(self._lost, 0.0)
-        share = self._lost / max(self._calls, _LEAST_CALLS)
-        part = min(max((share - _FEW) / (_MANY - _FEW), 0.0), 1.0)
+        part = max(one.add(self.calls, self.lost) for one in (self._slow, self._fast))
+        self.calls = self.lost = 0.0
         self.least_sds = HOPEFUL_SDS + part * (SURE_SDS - HOPEFUL_SDS)
-        self._calls *= _FADE
-        self._lost *= _FADE

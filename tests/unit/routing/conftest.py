@@ -146,9 +146,9 @@ def two_tiers() -> Callable[..., RoutedSite]:
         site = RoutedSite()
         site.places = (Place(), Place(name="cloud", tier="cloud"))
         there = DeployedEndpoint(name="there", place="cloud", server="cloud")
-        known = {"fixed_s": 0.001, "each_s": 0.004, "more": (there,)}
+        known = {"fixed_s": 0.001, "each_s": 0.004, "load_s": 0.0, "more": (there,)}
         known |= {"tiers": ("cloud", "edge"), "idempotent": True, **changes}
-        of_variant = {key: known.pop(key) for key in ("fixed_s", "each_s", "more")}
+        of_variant = {key: known.pop(key) for key in ("fixed_s", "each_s", "load_s", "more")}
         site.deploy(function(variant("v", "here", **of_variant), **known))
         site.connect()
         return site

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edgefn.routing.cold_start import HOPELESS_START
 from edgefn.routing.decisions import Refuse, Send, Wait
-from edgefn.routing.events import Abandoned, Connected, Disconnected, Failed, TableChanged
+from edgefn.routing.events import Abandoned, Connected, Disconnected, Failed
 
 
 def test_unknown_functions_are_refused(make_site, site_of):
@@ -225,28 +225,19 @@ def test_never_are_most_endpoints_left_alone(site_of):
         site.router.observe(site.now_s, Failed(site.send()))
 
 
-def test_lower_priorities_give_way_first(site_of, make_call):
-    """While calls are dropped a routine reading is refused, and an alarm is not."""
+def test_a_quiet_time_ends_all_refusals_by_priority(site_of, make_call):
+    """Whoever calls after it is not refused for what was before."""
     site = site_of("a", each_s=0.01)
-    refused = {1: 0, 9: 0}
-    for number in range(600):
-        site.now_s += 0.005
-        priority = 9 if number % 10 == 0 else 1
-        decision = site.decide(make_call(priority=priority), within_s=1.0)
-        if isinstance(decision, Send):
-            site.answer(decision, 0.0, batch=0)  # dropped there
-        elif "give way" in decision.error.message:
-            refused[priority] += 1
-    assert refused[9] == 0
-    assert refused[1] > 100
-    site.router.observe(site.now_s, TableChanged(site.deployments))
-    for _ in range(200):  # ten quiet seconds
-        site.now_s += 0.05
-        last = site.decide(make_call(priority=1), within_s=1.0)
-        if isinstance(last, Send):
-            site.now_s += 0.01
-            site.answer(last, 0.01)
-    assert isinstance(last, Send)
+    site.abandon(site.send(within_s=1.0), overdue=False)
+    admission = site.router._admission
+    for _ in range(100):
+        for priority in (1, 9):
+            admission.arrived(priority)
+            admission.refused(priority)
+        admission.tick()
+    assert site.refuse(make_call(priority=0), within_s=1.0) == "queue_full"
+    site.now_s += 10.0
+    assert isinstance(site.decide(make_call(priority=0), within_s=1.0), Send)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

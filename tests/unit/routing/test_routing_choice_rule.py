@@ -46,6 +46,54 @@ def test_the_objective_says_what_counts(make_site, make_function, make_variant):
         assert site.send(within_s=1.0).variant == name
 
 
+def test_balanced_pays_for_accuracy_and_accuracy_whatever_it_costs(
+    make_site, make_function, make_variant
+):
+    """Where all are in time; a dear step of a hundredth is not worth it to the balanced."""
+    variants = (
+        make_variant("cheap", "r1", accuracy=0.70, each_s=0.005, cost=1.0),
+        make_variant("better", "r2", accuracy=0.85, each_s=0.01, cost=5.0),
+        make_variant("best", "r3", accuracy=0.86, each_s=0.03, cost=10.0),
+    )
+    chosen = {"latency": "cheap", "balanced": "better", "accuracy": "best"}
+    for objective, name in chosen.items():
+        site = make_site(make_function(*variants, objective=objective))
+        assert site.send(within_s=1.0).variant == name
+
+
+def test_accuracy_yields_to_the_deadline(make_site, make_function, make_variant):
+    """The best answer that comes too late is worth nothing, under any objective."""
+    variants = (
+        make_variant("quick", "r1", accuracy=0.70, each_s=0.005),
+        make_variant("best", "r2", accuracy=0.95, each_s=0.08),
+    )
+    for objective in ("balanced", "accuracy", "energy"):
+        site = make_site(make_function(*variants, objective=objective))
+        assert site.send(within_s=0.05).variant == "quick"
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_energy_takes_the_least_joules_of_those_in_time(
+    make_site, make_function, make_variant, measured
+):
+    """As they were measured, or else by the work; the cost plays no part."""
+    joules = {"frugal": 0.2, "middle": 0.6, "hungry": 2.0} if measured else {}
+    times_s = {"frugal": 0.01, "middle": 0.03, "hungry": 0.06}
+    if measured:  # what takes least is the slowest
+        times_s = {"frugal": 0.06, "middle": 0.03, "hungry": 0.01}
+    variants = [
+        make_variant(
+            name, name, accuracy=0.8, each_s=each_s, energy_j=joules.get(name, 0.0),
+            cost=9.0 if name == "frugal" else 1.0,
+        )
+        for name, each_s in times_s.items()
+    ]  # fmt: skip
+    site = make_site(make_function(*variants, objective="energy"))
+    assert site.send(within_s=1.0).variant == "frugal"
+    tight = make_site(make_function(*variants, objective="energy"))
+    assert tight.send(within_s=0.05).variant == ("middle" if measured else "frugal")
+
+
 def test_without_a_deadline_the_wait_decides(make_site, make_function, make_variant):
     """The default is preferred, until it makes calls wait."""
     variants = (make_variant(name, name[0], accuracy=0.9, each_s=0.02) for name in ("one", "two"))
@@ -116,6 +164,31 @@ def test_tiers_are_taken_in_the_functions_order(two_tiers):
     assert only.send().endpoint == "there"
     only.router.observe(0.0, Disconnected("there"))
     assert only.refuse() == "variant_unavailable"
+
+
+def test_tiers_hold_without_a_deadline_too(two_tiers):
+    """The way to the preferred one is no reason to stay; that it does not answer is."""
+    site = two_tiers()
+    for number in range(8):
+        _probe(site, 0.06, number)
+    assert site.send().endpoint == "there"
+    site.router.observe(site.now_s, LoadReported("there", 1.0, 1))
+    assert site.send().endpoint == "here"
+    assert two_tiers(tiers=("edge", "cloud")).send().endpoint == "here"
+
+
+def test_a_call_that_leaves_its_first_tier_has_a_replica_started_there(two_tiers):
+    """For those who call next; not if one runs, and not if the other tier is the first."""
+    cold = {"tiers": ("edge", "cloud"), "load_s": 1.0}
+    site = two_tiers(**cold)
+    assert site.send(within_s=0.5).wake == ""
+    site.router.observe(0.0, Disconnected("here"))
+    send = site.send(within_s=0.5)
+    assert (send.endpoint, send.wake) == ("there", "v")
+    other = two_tiers(load_s=1.0)
+    other.router.observe(0.0, Disconnected("here"))
+    send = other.send(within_s=0.5)
+    assert (send.endpoint, send.wake) == ("there", "")
 
 
 def test_a_function_without_a_place_in_its_tiers_runs_here(make_site, make_function, make_variant):
@@ -233,7 +306,7 @@ def test_a_call_that_is_late_there_is_copied_here(two_tiers, make_call):
         _probe(site, 0.02, number)
     call = make_call()
     first = site.send(call, within_s=0.08)
-    assert first.sent_s < first.hedge_at_s < first.deadline_s - 0.005
+    assert first.sent_s < first.hedge_at_s < first.deadline_s - 0.005 - 0.05 * 0.08
     site.now_s = first.hedge_at_s
     hedge = site.router.hedge(site.now_s, call, first, lambda: 0.5)
     assert hedge is not None

@@ -130,3 +130,16 @@ def test_tokens_are_earned_by_calls():
     assert sum(tokens.take(0) for _ in range(100)) == 10
     assert sum(tokens.take(8) for _ in range(100)) == 2
     assert tokens.take(1000) and tokens.left == 9.0
+
+
+def test_what_overtakes_a_queue_does_not_wait_for_all_of_it(site_of):
+    """How much of what is queued a function's calls wait for is learned from what they waited."""
+    site = site_of("a", each_s=0.01)
+    for _ in range(60):
+        sends = [site.send(within_s=1.0) for _ in range(5)]
+        for number, send in enumerate(sends):
+            site.now_s += 0.01
+            site.answer(send, 0.01, queue_s=0.005 * number)
+    for _ in range(4):
+        send = site.send(within_s=1.0)
+    assert send.wait_s == pytest.approx(0.5 * send.queued_s, rel=0.15)

@@ -51,6 +51,14 @@ def test_however_many_calls_come_nothing_is_lost(calls: list[tuple[float, float]
     assert report.moments_s == sorted(report.moments_s)
 
 
+def test_a_clock_that_jumps_costs_nothing() -> None:
+    """However far moments are apart, one look makes them few again."""
+    demand = Demand()
+    for number in range(10 * MAX_MOMENTS):
+        demand.want(2.0 ** min(number, 1000), 0.1, 0.1)
+    assert len(demand.take().moments_s) <= MAX_MOMENTS
+
+
 def test_a_report_survives_the_way_to_the_box() -> None:
     """It is a part of a gateway's report."""
     demand = Demand()
