@@ -33,6 +33,8 @@ def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer
             gateway.guard.admit(request, connection, route.need, function)
             return await route.handler(gateway, request, parameters)
         except EdgefnError as error:
+            # Frames that still hold it, as the one that was told to raise it, would be a cycle.
+            error.__traceback__ = None
             return _refuse(request, error.body())
         except web.RequestPayloadError:
             return _refuse(request, MalformedRequest("the body is cut short or malformed").body())

@@ -18,7 +18,6 @@ from edgefn.routing.decisions import Rng, Send
 from edgefn.routing.weighing import HOPELESS_SDS
 
 PRIORITIES: Final = 10
-WINDOW_TICKS: Final = 10
 _MAX_LOST: Final = 0.02  # share of calls, and
 _LEAST_LOST: Final = 2.0  # at least as many
 _MAX_WAIT: Final = 0.3  # of a call's budget, on average; but
