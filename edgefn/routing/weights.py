@@ -40,7 +40,7 @@ class Weights(NamedTuple):
 
 
 WEIGHTS: Final[dict[Objective, Weights]] = {
-    "latency": Weights(0.9, 0.1, 0.075, 0.0, 0.1),
+    "latency": Weights(0.9, 0.1, 0.12, 0.0, 0.1),
     "balanced": Weights(0.7, 0.3, 0.03, 0.0, 1.0),
     "accuracy": Weights(0.0, 1.0, 0.003, 0.0, 10.0),
     "energy": Weights(0.9, 0.1, 0.0, 0.3, 1.0),
