@@ -6,8 +6,6 @@ used, and what was revoked stays so, whatever happens to the machine.
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,9 +15,9 @@ from edgefn.access.identity import Identity, IdentityKind
 from edgefn.access.needs import Kind
 from edgefn.access.orders import ListedCertificate, ListedKey
 from edgefn.access.table import Grant
+from edgefn.box.sqlite import prepare, transaction
 from edgefn.errors import ConfigError
 
-SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_S: Final = 5.0
 KEPT_S: Final = 30 * 86400.0  # what expired is listed for so long
 
@@ -137,7 +135,7 @@ class AccessDb:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            self._prepare(path)
+            prepare(self._db, str(path), (_SCHEMA,))
         except (OSError, sqlite3.DatabaseError) as error:
             raise ConfigError(
                 f"the keys in {path} cannot be read ({error}): restore the file, or move it away "
@@ -156,12 +154,12 @@ class AccessDb:
     def add_key(self, row: KeyRow) -> None:
         """Adds a key or a token."""
         values = [_stored(getattr(row, field)) for field in _KEY_FIELDS]
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute(f"INSERT INTO access_key VALUES ({', '.join('?' * len(values))})", values)
 
     def remove_key(self, key_id: str) -> None:
         """Removes a key or a token: it counts no longer."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute("DELETE FROM access_key WHERE id = ?", (key_id,))
 
     def certificates(self) -> list[CertificateRow]:
@@ -184,7 +182,7 @@ class AccessDb:
             replaces: Whether older ones of the same holder count no longer.
         """
         held = row.identity
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             if token:
                 db.execute("UPDATE access_key SET used_by = ? WHERE id = ?", (used_by, token))
             if replaces:
@@ -197,38 +195,14 @@ class AccessDb:
 
     def revoke(self, kind: str, name: str) -> None:
         """Has all certificates of a holder count no longer."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             _revoke(db, kind, name)
 
     def forget_expired(self, now_s: float) -> None:
         """Forgets what expired long ago."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute("DELETE FROM access_key WHERE expires_s < ?", (now_s - KEPT_S,))
             db.execute("DELETE FROM certificate WHERE expires_s < ?", (now_s - KEPT_S,))
-
-    def _prepare(self, path: Path) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise ConfigError(
-                f"{path} has version {version}, and this edgefn reads up to {SCHEMA_VERSION}: "
-                "upgrade edgefn"
-            )
-        if version < SCHEMA_VERSION:
-            self._db.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 _KEY_FIELDS: Final = (

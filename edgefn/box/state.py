@@ -7,13 +7,13 @@ A commit is on the disk when it returns (WAL with `synchronous=FULL`). Everythin
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from edgefn.box.sqlite import prepare, transaction
 from edgefn.box.trust import Newest
 from edgefn.bundle.signing import BadSignature, Signature, decode_signature
 from edgefn.errors import ConfigError
@@ -21,7 +21,6 @@ from edgefn_runtime.manifest import InvalidManifest, Manifest, decode_manifest
 
 RevisionState = Literal["serving", "superseded", "failed", "removed"]
 
-SCHEMA_VERSION: Final = 2
 HISTORY: Final = 5  # superseded revisions of each name that can be rolled back to
 LINES: Final = 20  # numbers back to which failed and removed revisions are remembered
 BUSY_TIMEOUT_S: Final = 5.0
@@ -92,10 +91,9 @@ class State:
         Raises:
             ConfigError: It is damaged, or was written by a newer edgefn.
         """
-        self._path = path
         self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            self._prepare()
+            prepare(self._db, f"the state in {path}", _STEPS)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ConfigError(
@@ -167,7 +165,7 @@ class State:
         If it serves, the one before is superseded in the same transaction, and nothing that was
         signed before it will be the newest again.
         """
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             if row.state == "serving":
                 db.execute(
                     "UPDATE revision SET state = 'superseded' WHERE name = ? AND state = 'serving'",
@@ -189,7 +187,7 @@ class State:
         What is deployed under that name next may be older: a signer's clock that was ahead must not
         close a name for ever.
         """
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute("DELETE FROM newest WHERE name = ?", (name,))
             db.execute(
                 "UPDATE revision SET state = 'removed' "
@@ -204,31 +202,6 @@ class State:
         found = [_read(name, data) for name, data in rows.fetchall()]
         manifests = [manifest for manifest in found if manifest is not None]
         return manifests if len(manifests) == len(found) else None
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise ConfigError(
-                f"the state in {self._path} has version {version}, and this edgefn reads up to "
-                f"{SCHEMA_VERSION}: upgrade edgefn"
-            )
-        if version < SCHEMA_VERSION:
-            steps = "".join(_STEPS[version:])
-            self._db.executescript(
-                f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 class StateThread:
