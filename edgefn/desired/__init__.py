@@ -1,0 +1,1 @@
+"""What the boxes of a fleet agree on: what should serve, and what does."""
