@@ -53,6 +53,13 @@ def command(
     source: Annotated[
         str, typer.Option("--source", metavar="NAME", help="What it tells of; for alerts.")
     ] = "",
+    priority: Annotated[
+        int | None,
+        typer.Option("--priority", min=0, max=9, metavar="P", help="9: the most urgent."),
+    ] = None,
+    idempotent: Annotated[
+        bool, typer.Option("--idempotent", help="It may run twice: hedged, or tried again.")
+    ] = False,
     count: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Call so many times.")] = 1,
     concurrency: Annotated[
         int, typer.Option("-c", "--concurrency", min=1, metavar="C", help="So many at once.")
@@ -72,6 +79,8 @@ def command(
             "variant": variant,
             "min_accuracy": min_accuracy,
             "source": source,
+            "priority": priority,
+            "idempotent": idempotent,
             "encoding": encoding,
         },
         url=url,

@@ -88,6 +88,7 @@ class AsyncClient:
         variant: str = "",
         min_accuracy: float | None = None,
         source: str = "",
+        priority: int | None = None,
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer; everything is as in `Client.call`.
@@ -103,6 +104,7 @@ class AsyncClient:
             variant=variant,
             min_accuracy=min_accuracy,
             source=source,
+            priority=priority,
         )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()

@@ -81,6 +81,7 @@ class Client:
         variant: str = "",
         min_accuracy: float | None = None,
         source: str = "",
+        priority: int | None = None,
         **named: Any,
     ) -> Answer:
         """Calls a function and waits for its answer.
@@ -91,10 +92,12 @@ class Client:
             deadline_ms: From now; default: the function's own.
             file: One image or sound, for functions that take nothing else.
             encoding: Forces JSON or msgpack; by default what the inputs need.
-            idempotent: It may run twice: send it again if the connection breaks under it.
+            idempotent: It may run twice: send it again if the connection breaks under it, and let
+                the box hedge it, and try it again elsewhere.
             variant: Name of the one that is to answer; default: the first that the box can serve.
             min_accuracy: From 0 to 1: only a variant that was measured to reach it may answer.
             source: Of what it tells, like a machine; for the function's alerts.
+            priority: From 0 to 9, the more urgent the higher; default: the function's own.
             **named: Values by parameter name: JSON values, arrays, bytes, paths of files.
 
         Raises:
@@ -120,6 +123,7 @@ class Client:
             variant=variant,
             min_accuracy=min_accuracy,
             source=source,
+            priority=priority,
         )
         exchange = Exchange(
             self.url, request, limits, now_s=time.monotonic(), jitter=random.random()

@@ -44,6 +44,7 @@ class Limits:
         variant: That is to answer; empty: whichever the box prefers.
         min_accuracy: That the variant must have been measured to reach; None: the function's own.
         source: Of what the call tells, for the function's alerts; empty: it does not say.
+        priority: From 0 to 9, the more urgent the higher; None: the function's own.
     """
 
     deadline_ms: float | None = None
@@ -52,6 +53,7 @@ class Limits:
     variant: str = ""
     min_accuracy: float | None = None
     source: str = ""
+    priority: int | None = None
 
 
 class Exchange:
@@ -70,8 +72,8 @@ class Exchange:
             jitter: Random, from 0 to 1: keeps many clients from coming back at the same moment.
 
         Raises:
-            InvalidInput: The deadline is not a positive number, the accuracy none from 0 to 1, or
-                the name of the variant or of the source is none.
+            InvalidInput: The deadline is not a positive number, the accuracy none from 0 to 1, the
+                priority none from 0 to 9, or the name of the variant or of the source is none.
         """
         deadline_ms = limits.deadline_ms
         if deadline_ms is not None and not 0 < deadline_ms < float("inf"):
@@ -85,11 +87,14 @@ class Exchange:
             )
         if not (limits.source.isascii() and limits.source.isprintable()):
             raise InvalidInput(f"source={limits.source[:100]!r} is not printable ASCII")
+        if limits.priority is not None and limits.priority not in range(10):
+            raise InvalidInput(f"priority={limits.priority!r} is not a whole number from 0 to 9")
         self.request = request
         self._url = url
         self._limits = limits
         self._started_s = now_s
         self._jitter = jitter
+        self._key = f"{int(jitter * 2**53):014x}"
         self._attempts = 0
         wait_s = limits.timeout_s if deadline_ms is None else deadline_ms / 1000.0 + GRACE_S
         self._give_up_s = now_s + wait_s
@@ -106,6 +111,10 @@ class Exchange:
             headers["Edgefn-Min-Accuracy"] = f"{self._limits.min_accuracy:.12g}"
         if self._limits.source:
             headers["Edgefn-Source"] = self._limits.source
+        if self._limits.priority is not None:
+            headers["Edgefn-Priority"] = str(self._limits.priority)
+        if self._limits.idempotent:
+            headers["Idempotency-Key"] = self._key  # the same one for every attempt
         return headers
 
     def timeout_s(self, now_s: float) -> float:

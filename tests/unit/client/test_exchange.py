@@ -45,6 +45,23 @@ def test_the_time_left_travels_and_not_the_deadline() -> None:
     assert "Edgefn-Deadline-Ms" not in exchange().headers(100.0)
 
 
+def test_what_may_run_twice_and_what_is_urgent_is_said_to_the_box() -> None:
+    """Every attempt of one call shows the same key, those of another call another one."""
+    call = exchange(idempotent=True, priority=9)
+    assert call.headers(100.0)["Edgefn-Priority"] == "9"
+    assert call.headers(100.0)["Idempotency-Key"] == call.headers(101.0)["Idempotency-Key"]
+    other = exchange(idempotent=True, jitter=0.25)
+    assert other.headers(100.0)["Idempotency-Key"] != call.headers(100.0)["Idempotency-Key"]
+    assert not {"Edgefn-Priority", "Idempotency-Key"} & exchange().headers(100.0).keys()
+
+
+@pytest.mark.parametrize("priority", [-1, 10, 2.5])
+def test_a_priority_that_is_none_is_refused(priority: Any) -> None:
+    """Before anything is sent."""
+    with pytest.raises(InvalidInput, match="whole number from 0 to 9"):
+        exchange(priority=priority)
+
+
 def test_the_client_waits_a_little_longer_than_the_deadline() -> None:
     """The box answers at the deadline; without one the client's own limit holds."""
     assert exchange(deadline_ms=80).timeout_s(100.03) == pytest.approx(0.05 + GRACE_S)
