@@ -1,8 +1,10 @@
 """Who receives events: an HTTP server with a switch, a real MQTT broker, and a ledger of both."""
 
+import contextlib
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -101,6 +103,15 @@ class Receiver:
         self._thread.join()
 
 
+def kept_port() -> int:
+    """Returns a free port that nobody is given by chance while what listens there restarts."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # below those that the system hands out
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Broker:
     """A real mosquitto on a port of its own, and one subscriber to all that it gets.
 
@@ -110,9 +121,7 @@ class Broker:
     """
 
     def __init__(self, program: str, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = kept_port()
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
