@@ -24,7 +24,7 @@ def pools(reports: Iterable[BoxReport]) -> tuple[Pool, ...]:
         if not report.has_ray:
             continue
         for function in report.functions:
-            if function.state not in ("serving", "failed") or not function.digest:
+            if function.state not in ("serving", "pending", "failed") or not function.digest:
                 continue
             for variant in function.variants:
                 if not variant.refused:
