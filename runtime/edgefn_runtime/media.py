@@ -6,6 +6,7 @@ refused by their announced size before they are.
 
 import base64
 import binascii
+import importlib.util
 import io
 import wave
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
+from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.tensors import Array
 
 MAX_PIXELS: Final = 64_000_000
@@ -153,6 +155,15 @@ class _ImageType(_MediaType):
 
     def __init__(self, mode: Literal["RGB", "L"]) -> None:
         self.mode = mode
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        if importlib.util.find_spec("PIL") is None:  # an extra: most functions take no images
+            raise LoadFailed(
+                "it takes images, for which Pillow is missing here: pip install 'edgefn[image]'"
+            )
+        return super().__get_pydantic_core_schema__(source, handler)
 
     def decode(self, data: bytes) -> Image:
         from PIL import Image as pil  # only functions that take images pay for it

@@ -10,7 +10,6 @@ import importlib
 from typing import Annotated, Final
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from edgefn_runtime.backends import load_model
@@ -37,6 +36,7 @@ def warm_up() -> None:
     answers.json_schema(mode="serialization")
     answers.dump_python(answers.validate_python([{"label": "a", "score": 1.0}]))
     load_model(_MODEL, "warm.onnx")(np.ones(1, np.float32))
-    Image.preinit()
     with contextlib.suppress(ImportError):  # an extra
+        importlib.import_module("PIL.Image").preinit()
+    with contextlib.suppress(ImportError):  # as well
         importlib.import_module("ai_edge_litert.interpreter")

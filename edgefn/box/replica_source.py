@@ -1,4 +1,4 @@
-"""Leases: how whoever decides about replicas gets them from the box that holds the processes."""
+"""How whoever decides about replicas gets them from whoever holds their processes."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -18,7 +18,7 @@ class StartsSoon(LaunchFailed):
     """The forkserver for it was not running, and is being started."""
 
 
-class Leases(Protocol):
+class ReplicaSource(Protocol):
     """Replicas to be had."""
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
@@ -45,7 +45,7 @@ class Leases(Protocol):
         """Returns those that are not gone, oldest first."""
 
 
-class LeaseListener(Protocol):
+class ReplicaListener(Protocol):
     """Who hears of the replicas' lives."""
 
     def replica_changed(self, replica: Replica) -> None:
