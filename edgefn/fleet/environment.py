@@ -1,0 +1,47 @@
+"""The environment of Ray's processes, and what a machine must not be told. Pure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edgefn.errors import ConfigError
+from edgefn_runtime.lease_words import STATE_DIR
+
+AUTH_MODE: Final = "RAY_AUTH_MODE"
+TOKEN_PATH: Final = "RAY_AUTH_TOKEN_PATH"
+_TOKEN: Final = "RAY_AUTH_TOKEN"
+_ADDRESS: Final = "RAY_ADDRESS"
+
+# Of each machine's measurements, Ray would open a port to all, without asking for the token.
+_ALWAYS: Final = {
+    AUTH_MODE: "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_metrics_collection": "0",
+}
+
+
+def refuse_open_ray(environ: Mapping[str, str]) -> None:
+    """Raises ConfigError if the environment turns off that Ray asks for a token."""
+    mode = environ.get(AUTH_MODE, "")
+    if mode.lower() not in ("", "token"):
+        raise ConfigError(
+            f"{AUTH_MODE}={mode}: whoever reaches a port of Ray's could run code on this machine. "
+            f"Unset it, or set {AUTH_MODE}=token"
+        )
+
+
+def ray_environment(
+    environ: Mapping[str, str], *, state_dir: Path, token_file: Path
+) -> dict[str, str]:
+    """Returns the environment for Ray's processes beside a box.
+
+    What it has for Ray, such as its time limits, goes on to them, but not what names another
+    cluster or its token.
+
+    Args:
+        environ: Of this process.
+        state_dir: Of the box, by which the holders of leases find it.
+        token_file: With the token of the cluster.
+    """
+    kept = {name: value for name, value in environ.items() if name not in (_TOKEN, _ADDRESS)}
+    return kept | _ALWAYS | {STATE_DIR: str(state_dir), TOKEN_PATH: str(token_file)}
