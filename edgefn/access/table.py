@@ -37,3 +37,21 @@ class AccessTable(msgspec.Struct, frozen=True, kw_only=True, tag="access"):
     grants: tuple[Grant, ...] = ()
     revoked: tuple[str, ...] = ()
     certificate: str = ""
+
+
+def merged(own: AccessTable, fleet: AccessTable) -> AccessTable:
+    """Returns who has access to a box that follows a hub: by its own keys, and by those of the hub.
+
+    Join tokens are for the hub alone. What is revoked at either does not count.
+
+    Args:
+        own: The box's table.
+        fleet: The hub's.
+    """
+    known = {grant.id for grant in own.grants}
+    brought = (one for one in fleet.grants if one.can != "join" and one.id not in known)
+    return AccessTable(
+        grants=(*own.grants, *brought),
+        revoked=tuple(dict.fromkeys((*own.revoked, *fleet.revoked))),
+        certificate=own.certificate,
+    )

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from edgefn.access.authority import Authority
 from edgefn.access.files import AccessFiles
 from edgefn.access.joining import renew
-from edgefn.access.table import AccessTable
+from edgefn.access.table import AccessTable, merged
 from edgefn.box.access_ledger import Ledger
 from edgefn.errors import EdgefnError
 
@@ -40,6 +40,7 @@ class Access:
         self._files = files
         self._publish: Callable[[AccessTable], None] = lambda table: None
         self.table = AccessTable()
+        self._followed = AccessTable()
 
     @classmethod
     async def open(
@@ -84,14 +85,20 @@ class Access:
     def attach(self, publish: Callable[[AccessTable], None]) -> None:
         """Has each change told from now on, beginning with all that there is."""
         self._publish = publish
-        publish(self.table)
+        self._tell()
+
+    def follow(self, table: AccessTable) -> None:
+        """Has those count, too, who have access by the word of the box's hub."""
+        if table != self._followed:
+            self._followed = table
+            self._tell()
 
     async def ask(self, order: Callable[[Ledger], T]) -> T:
         """Carries an order out; what it changed is told to gateways before this returns."""
         result, table = await self._run(lambda: (order(self._ledger), self._ledger.table()))
         if table != self.table:
             self.table = table
-            self._publish(table)
+            self._tell()
         return result
 
     async def keep_renewed(self) -> None:
@@ -112,6 +119,9 @@ class Access:
             await asyncio.to_thread(renew, hub, self._files)
             await self.ask(lambda ledger: None)  # gateways are told of the new one
         _log.info("the certificate of this box was renewed")
+
+    def _tell(self) -> None:
+        self._publish(merged(self.table, self._followed))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

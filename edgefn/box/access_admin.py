@@ -1,5 +1,6 @@
 """The part of the admin API that decides who has access, and what boxes of a fleet ask of a hub."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,8 @@ from edgefn.errors import InvalidInput
 from edgefn.gateway.control import Ask
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 AccessHandler = Callable[[Access, Ask, str], Awaitable[Any]]
 
@@ -53,7 +56,9 @@ async def join(access: Access, ask: Ask, named: str) -> Any:
 async def renew(access: Access, ask: Ask, named: str) -> Any:
     """Gives a box of the fleet a newer certificate."""
     request = _decode(ask.body, IssueRequest)
-    return IssueReply(certificate=await access.ask(lambda led: led.renew(ask.caller, request)))
+    certificate = await access.ask(lambda led: led.renew(ask.caller, request))
+    _log.info("the certificate of %s was renewed", ask.name)
+    return IssueReply(certificate=certificate)
 
 
 ACCESS_ROUTES: Final[dict[str, dict[str, AccessHandler]]] = {

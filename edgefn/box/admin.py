@@ -11,8 +11,11 @@ import msgspec
 
 from edgefn.box.access import Access
 from edgefn.box.access_admin import ACCESS_ROUTES, AccessHandler
+from edgefn.box.access_errors import NotAHub
 from edgefn.box.deployments import Deployments
 from edgefn.box.events import DropQuery, Events, PutEvents, TailQuery
+from edgefn.box.hub.admin import HUB_ROUTES, HubHandler
+from edgefn.box.hub.hub import Hub
 from edgefn.box.logs import Logs
 from edgefn.box.status import revision_status
 from edgefn.bundle.signing import decode_signature
@@ -83,6 +86,7 @@ class Admin:
         logs: Of the functions.
         access: Keys and certificates.
         events: That the box keeps and delivers.
+        hub: What it does for a fleet; None: it is no hub.
     """
 
     def __init__(
@@ -93,12 +97,14 @@ class Admin:
         logs: Logs,
         access: Access,
         events: Events,
+        hub: Hub | None = None,
     ) -> None:
         self._access = access
         self._box = box
         self._deployments = deployments
         self._logs = logs
         self._events = events
+        self._hub = hub
 
     async def answer(self, ask: Ask) -> Answered:
         """Returns the answer to one request, whatever happens."""
@@ -182,6 +188,12 @@ class Admin:
         """Has the keeper of keys and certificates answer."""
         return await handler(self._access, ask, name)
 
+    async def hub(self, handler: HubHandler, ask: Ask) -> Any:
+        """Has the hub answer."""
+        if self._hub is None:
+            raise NotAHub("this box is no hub: ask the one that was started with edgefn up --hub")
+        return await handler(self._hub, ask)
+
     async def events(self, ask: Ask, name: str) -> Any:
         """Tells what events wait."""
         return await self._events.status()
@@ -214,6 +226,13 @@ def _for_access(handler: AccessHandler) -> Handler:
     return handle
 
 
+def _for_hub(handler: HubHandler) -> Handler:
+    async def handle(admin: Admin, ask: Ask, name: str) -> Any:
+        return await admin.hub(handler, ask)
+
+    return handle
+
+
 _NAME: Final = "/admin/v1/deployments/(?P<name>[^/]+)"
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/admin/v1/status": {"GET": Admin.status},
@@ -233,6 +252,10 @@ _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     **{
         pattern: {method: _for_access(handler) for method, handler in handlers.items()}
         for pattern, handlers in ACCESS_ROUTES.items()
+    },
+    **{
+        pattern: {method: _for_hub(handler) for method, handler in handlers.items()}
+        for pattern, handlers in HUB_ROUTES.items()
     },
 }
 

@@ -5,39 +5,46 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, aclosing
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import edgefn
+from edgefn.access.table import AccessTable
 from edgefn.box.access import Access
 from edgefn.box.admin import Admin
 from edgefn.box.bundles import Bundles
+from edgefn.box.companion import Companion
 from edgefn.box.config import BoxConfig
 from edgefn.box.control_loop import ControlLoop
-from edgefn.box.counts import box_counts
 from edgefn.box.deployments import Deployments
 from edgefn.box.environments import Environments
 from edgefn.box.events import Events
-from edgefn.box.fleet_config import open_access, tls_files, upstreams
+from edgefn.box.fleet_config import membership_of, open_access
+from edgefn.box.following.following import Following, Parts
+from edgefn.box.gateway_configs import gateway_configs
 from edgefn.box.gateways import Gateways
+from edgefn.box.hub.desired import Desired
+from edgefn.box.hub.opening import make_hub, open_desired
 from edgefn.box.launcher import Launcher
+from edgefn.box.leasing.desk import LeaseDesk
+from edgefn.box.leasing.port import LeasePort
 from edgefn.box.listen import Listeners, check_peers
 from edgefn.box.lock import StateLock
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
-from edgefn.box.metrics import CONTENT_TYPE, BoxCollector, render
 from edgefn.box.optimised import OptimisedModels
 from edgefn.box.outbox.outbox import Outbox
+from edgefn.box.overview import Addresses, Overview
+from edgefn.box.ray_host import check_ray, ray_host
+from edgefn.box.reporting import Followed
 from edgefn.box.revision import Revision
 from edgefn.box.run_directory import RunDirectory
 from edgefn.box.state import StateThread
-from edgefn.box.status import function_status, memory_of
 from edgefn.box.totals import Totals
 from edgefn.box.trust import Trust
 from edgefn.bundle.keys import config_dir
-from edgefn.bundle.partial import PartialBlobs
 from edgefn.bundle.store import BlobStore
-from edgefn.gateway.control import GatewayConfig, Marked, Report, Suspect
+from edgefn.desired.report import BoxReport
+from edgefn.gateway.control import FunctionRoute, Marked, Report, Suspect
+from edgefn_runtime.lease_words import STATE_DIR
 from edgefn_runtime.manifest import Alert
 
 DRAIN_S: Final = 10.0  # for gateways to answer what is under way, and then for replicas to end
@@ -79,6 +86,7 @@ class Box:
             )
             held.callback(listeners.close)
             check_peers(config.peers)
+            check_ray(config)
             for_peers = Listeners.bind_for_peers(
                 config.peer_host, config.peer_port, config.gateways
             )
@@ -91,9 +99,18 @@ class Box:
                 aclosing(await StateThread.open(config.state_dir / "state.db")) as state,
                 open_access(config) as access,
                 aclosing(await _open_outbox(config)) as outbox,
+                open_desired(config) as desired,
             ):
                 running = _Running(
-                    config, listeners, for_peers, secure, run_directory, state, access, outbox
+                    config,
+                    listeners,
+                    for_peers,
+                    secure,
+                    run_directory,
+                    state,
+                    access,
+                    outbox,
+                    desired,
                 )
                 await running.serve(lock, on_ready, self._stop)
 
@@ -111,23 +128,20 @@ class _Running:
         state: StateThread,
         access: Access,
         outbox: Outbox,
+        desired: Desired | None,
     ) -> None:
         self._config = config
         self._url = listeners.url
-        self._peer_address = for_peers.address
-        self._secure_url = f"https://{secure.address}" if secure.sockets else ""
         self._access = access
-        self._started_at = datetime.now(UTC)
+        self._run_directory = run_directory.path
         self._totals = Totals()
         self._store = BlobStore(config.state_dir / "blobs")
         self._logs = Logs(LogFiles(config.state_dir / "logs"))
-        self._control = ControlLoop(
-            totals=self._totals, publish=lambda routes: self._gateways.publish(routes)
-        )
+        self._control = ControlLoop(totals=self._totals, publish=self._publish)
         catalog: dict[tuple[str, int], Revision] = {}
         environments = Environments(config.state_dir / "environments")
         self._optimised = OptimisedModels(
-            config.state_dir / "optimised", environments, self._control.serving
+            config.state_dir / "optimised", environments, self._control.served_here
         )
         self._launcher = Launcher(
             catalog=catalog,
@@ -138,6 +152,7 @@ class _Running:
             before_drain=lambda: self._gateways.routed(),
         )
         self._control.attach(self._launcher)
+        self._leases = LeasePort(LeaseDesk(self._control))
         self._deployments = Deployments(
             state=state,
             bundles=Bundles(config.state_dir / "revisions", self._store),
@@ -148,24 +163,52 @@ class _Running:
             control=self._control,
             launcher=self._launcher,
             logs=self._logs,
+            membership=membership_of(config),
         )
         self._events = Events(outbox, self._alerts_of)
+        self._overview = Overview(
+            config,
+            addresses=Addresses(url=listeners.url, peer=for_peers.address, secure=secure.address),
+            control=self._control,
+            launcher=self._launcher,
+            totals=self._totals,
+            gateways=lambda: self._gateways.pids(),
+            events=self._events,
+            store=self._store,
+        )
+        self._hub = make_hub(config, desired, access, self._control.serving, self._report)
         admin = Admin(
-            box=self,
+            box=self._overview,
             deployments=self._deployments,
             logs=self._logs,
             access=access,
             events=self._events,
+            hub=self._hub,
         )
         self._gateways = Gateways(
-            _gateway_configs(config),
+            gateway_configs(config),
             listeners.sockets,
             for_peers.sockets,
             secure=secure.sockets,
             listener=self,
             answer=admin.answer,
         )
-        access.attach(self._gateways.publish_access)
+        access.attach(self._publish_access)
+        self._following = Following.open(
+            config,
+            Parts(
+                deployments=self._deployments,
+                functions=self._control.functions,
+                store=self._store,
+                access=access,
+                publish_upstreams=self._gateways.publish_upstreams,
+                own_report=self._report,
+            ),
+        )
+        if self._hub is not None:
+            self._leases.attach(self._hub)
+        elif self._following is not None:
+            self._leases.attach(self._following.fleet)
 
     async def serve(
         self, lock: StateLock, on_ready: Callable[[str], None], stop: asyncio.Event
@@ -179,15 +222,27 @@ class _Running:
                     group.create_task(self._access.keep_renewed()),
                 ]
                 await self._deployments.restore()
+                await self._leases.open(self._run_directory)
+                if self._hub is not None:
+                    await self._hub.look()
+                    loops.append(group.create_task(self._hub.keep()))
                 loops.append(group.create_task(self._control.run()))
                 loops.append(group.create_task(self._gateways.keep()))
                 loops.append(group.create_task(self._deployments.mend()))
                 loops.append(group.create_task(self._optimised.keep_making()))
+                beside = [group.create_task(one.keep()) for one in _companions(self._config)]
+                if self._following is not None:
+                    beside.append(group.create_task(self._following.keep()))
                 if await self._started(stop):
                     lock.tell(self._url)
                     on_ready(self._url)
                     await stop.wait()
                 self._logs.release()
+                if self._hub is not None:
+                    self._hub.release()
+                for task in beside:
+                    task.cancel()
+                await self._leases.aclose()
                 await self._gateways.stop(DRAIN_S + GATEWAY_MARGIN_S)
                 self._control.detach()
                 await self._launcher.drain_all(DRAIN_S)
@@ -212,6 +267,22 @@ class _Running:
         function = self._control.functions.get(name)
         return function.serving.spec.on_result if function is not None else ()
 
+    def _report(self) -> BoxReport:
+        if self._following is not None:
+            return self._overview.report(self._following.followed())
+        in_cluster = self._hub is not None and self._hub.in_cluster
+        return self._overview.report(Followed(in_cluster=in_cluster))
+
+    def _publish(self, routes: tuple[FunctionRoute, ...]) -> None:
+        self._gateways.publish(routes)
+        if self._hub is not None:
+            self._hub.wake()
+
+    def _publish_access(self, table: AccessTable) -> None:
+        self._gateways.publish_access(table)
+        if self._hub is not None:
+            self._hub.wake()
+
     # What gateways say (`GatewayListener`).
 
     def reported(self, report: Report) -> None:
@@ -234,94 +305,14 @@ class _Running:
         """Takes what alerts saw in answers."""
         self._events.marked(marked)
 
-    # What operators see (`admin.Observed`).
-
-    async def box_status(self) -> dict[str, Any]:
-        """Returns all that the box says of itself."""
-        config = self._config
-        return {
-            "box": config.name,
-            "tier": config.tier,
-            "version": edgefn.__version__,
-            "pid": os.getpid(),
-            "started_at": self._started_at.isoformat(),
-            "url": self._url,
-            "site": _site(config),
-            "peer_address": self._peer_address,
-            "secure_url": self._secure_url,
-            "state_dir": str(config.state_dir),
-            "gateways": [
-                {"gateway": gateway, "pid": pid, "connections": self._totals.connections(gateway)}
-                for gateway, pid in self._gateways.pids().items()
-            ],
-            "places": self._totals.places(),
-            "functions": await self.function_statuses(),
-        }
-
-    async def function_statuses(self, *names: str) -> list[dict[str, Any]]:
-        """Returns the status of those of these functions that are deployed, or of all."""
-        memory = await memory_of(self._launcher.replicas())
-        functions = self._control.functions
-        return [
-            function_status(functions[name], self._launcher.replicas(), memory, self._totals)
-            for name in sorted(names or functions)
-            if name in functions
-        ]
-
-    def counts(self) -> dict[str, Any]:
-        """Returns what it has counted since it started."""
-        return box_counts(
-            box=self._config.name,
-            tier=self._config.tier,
-            functions=self._control.functions.values(),
-            replicas=self._launcher.replicas(),
-            totals=self._totals,
-            gateways=self._gateways.pids(),
-        )
-
-    def metrics(self) -> tuple[bytes, str]:
-        """Returns the metrics, and their content type."""
-        collector = BoxCollector(
-            version=edgefn.__version__,
-            functions=self._control.functions.values(),
-            replicas=self._launcher.replicas(),
-            totals=self._totals,
-            gateways=self._gateways.pids(),
-            events=self._events.counts(),
-        )
-        return render(collector), CONTENT_TYPE
-
-    def missing_blobs(self, digests: list[str]) -> list[str]:
-        """Returns what the store lacks."""
-        return self._store.missing(digests)
-
-    def partial_blobs(self, digests: list[str]) -> dict[str, int]:
-        """Returns how many bytes came of those blobs of which some did."""
-        return PartialBlobs(self._store).sizes(digests)
-
 
 async def _open_outbox(config: BoxConfig) -> Outbox:
     folder = config.state_dir
     return await Outbox.open(folder / "outbox.db", folder / "events", config.name)
 
 
-def _gateway_configs(config: BoxConfig) -> list[GatewayConfig]:
-    return [
-        GatewayConfig(
-            gateway=number,
-            box=config.name,
-            tier=config.tier,
-            listen_fd=-1,  # known when it is started
-            control_fd=-1,
-            store=str(config.state_dir / "blobs"),
-            site=_site(config),
-            peers=config.peers,
-            tls=tls_files(config),
-            upstreams=upstreams(config),
-        )
-        for number in range(config.gateways)
-    ]
-
-
-def _site(config: BoxConfig) -> str:
-    return config.site or config.name
+def _companions(config: BoxConfig) -> list[Companion]:
+    if not config.ray:
+        return []
+    environ = {**os.environ, STATE_DIR: str(config.state_dir)}
+    return [Companion("edgefn.fleet", ["--host", ray_host(config)], environ=environ)]

@@ -56,6 +56,11 @@ class Child:
                 await self._exited.wait()
         return self._exited.is_set()
 
+    def terminate(self) -> None:
+        """Sends SIGTERM, unless it is gone."""
+        if not self._exited.is_set():
+            self._process.terminate()
+
     def kill(self) -> None:
         """Sends SIGKILL, unless it is gone."""
         if not self._exited.is_set():

@@ -25,6 +25,8 @@ class BoxConfig:
         tls_names: Host names and addresses under which others reach it, beside those it finds.
         tls_cert: The operator's own certificate for callers, instead of one of the fleet.
         tls_key: Private key of that.
+        ray: Whether it is part of the Ray cluster of its fleet.
+        ray_host: Address that Ray's ports are bound to; empty: where others reach it.
     """
 
     state_dir: Path
@@ -43,3 +45,5 @@ class BoxConfig:
     tls_names: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    ray: bool = False
+    ray_host: str = ""

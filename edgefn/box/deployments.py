@@ -5,17 +5,17 @@ import logging
 from collections import defaultdict
 from datetime import UTC, datetime
 
-import edgefn
 from edgefn.box.bundles import Bundles
-from edgefn.box.compatibility import check_runtime
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.environments import Environments
+from edgefn.box.fitting import check_fits, may_be_tried
 from edgefn.box.launcher import Launcher
 from edgefn.box.logs import Logs
+from edgefn.box.membership import Membership
 from edgefn.box.optimised import OptimisedModels
 from edgefn.box.replica import Replica
-from edgefn.box.requirements import check_requirements
 from edgefn.box.revision import Revision
+from edgefn.box.rollback import rollback_target
 from edgefn.box.staging import match, stage
 from edgefn.box.state import RevisionRow, RevisionState, State, StateThread
 from edgefn.box.trust import Trust
@@ -24,16 +24,10 @@ from edgefn.box.wheels import check_environment, this_machine
 from edgefn.bundle.lock import InvalidLock
 from edgefn.bundle.signing import Signature
 from edgefn.bundle.store import BlobMissing, DigestMismatch
-from edgefn.errors import DeploymentFailed, EdgefnError, NotDeployed
+from edgefn.errors import DeploymentFailed, NotDeployed
 from edgefn_runtime.manifest import Manifest
 
 _log = logging.getLogger(__name__)
-
-
-class RevisionRefused(EdgefnError):
-    """A rollback to a revision that cannot serve."""
-
-    code = "conflict"
 
 
 class Deployments:
@@ -49,6 +43,7 @@ class Deployments:
         control: Told what serves.
         launcher: Starts a new revision's first replica.
         logs: Of the functions.
+        membership: What the box is in its fleet.
     """
 
     def __init__(
@@ -63,6 +58,7 @@ class Deployments:
         control: ControlLoop,
         launcher: Launcher,
         logs: Logs,
+        membership: Membership | None = None,
     ) -> None:
         self._state = state
         self._bundles = bundles
@@ -73,6 +69,9 @@ class Deployments:
         self._control = control
         self._launcher = launcher
         self._logs = logs
+        self._membership = membership or Membership()
+        self.damaged: set[str] = set()  # functions whose files were not whole at the start
+        self.followed: set[str] = set()  # those that a hub brought
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._files = asyncio.Lock()  # held while folders are made for revisions, or removed
         self._staging: set[tuple[str, int]] = set()
@@ -81,13 +80,8 @@ class Deployments:
     async def restore(self) -> None:
         """Makes serve again what served when the box ended."""
         for row, manifest in await self._state.run(State.serving):
-            reason = ""
-            try:
-                await asyncio.to_thread(self._bundles.write_out, manifest, row.digest)
-            except (BlobMissing, DigestMismatch, OSError) as error:
-                reason = f"its files are damaged ({error}): deploy it again"
             revision = self._revision(manifest, row.digest, row.number, row.signature)
-            reason = reason or revision.unservable_because
+            reason = "" if revision.elsewhere else await self._written_out(revision)
             self._catalog[row.name, row.number] = revision
             self._control.serve(revision, load_s=0.0)
             if not reason and not self._has_environment(revision):
@@ -99,6 +93,15 @@ class Deployments:
         await self._collect_garbage()
         self._optimised.look()
 
+    async def _written_out(self, revision: Revision) -> str:
+        """Makes sure that a revision's files are there; returns why it cannot be served."""
+        try:
+            await asyncio.to_thread(self._bundles.write_out, revision.manifest, revision.digest)
+        except (BlobMissing, DigestMismatch, OSError) as error:
+            self.damaged.add(revision.function)
+            return f"its files are damaged ({error}): deploy it again"
+        return revision.unservable_because
+
     async def mend(self) -> None:
         """Installs what `restore` found missing, and lets those functions serve again."""
         for revision in self._lacking:
@@ -109,6 +112,7 @@ class Deployments:
 
     async def _mend(self, revision: Revision) -> None:
         try:
+            check_environment(revision.manifest, this_machine())
             await self._install(revision)
         except (DeploymentFailed, InvalidLock) as error:
             self._control.quarantine(revision.function, error.message)
@@ -121,6 +125,7 @@ class Deployments:
         """Returns once a new revision with this manifest serves.
 
         Raises:
+            FollowsHub: This box serves what its hub says.
             Untrusted: Nobody signed it whom the box trusts. Nothing is recorded.
             BadSignature: It is not what was signed. Nothing is recorded.
             Expired: It was to be used up to some instant only. Nothing is recorded.
@@ -129,11 +134,40 @@ class Deployments:
             DeploymentFailed: It did not come up. It is recorded as failed; what served serves on.
             LaunchFailed: The box cannot start a process now. Nothing is recorded.
         """
+        self._membership.check_free("deploy", "edgefn deploy FOLDER --to")
         name = manifest.spec.name
         async with self._locks[name]:
             newest = await self._state.run(State.newest, name)
             await asyncio.to_thread(self._trust.admit, signature, manifest.digest(), newest)
             await self._bring_up(manifest, signature, note="")
+
+    async def follow(
+        self,
+        manifest: Manifest,
+        signature: Signature | None,
+        *,
+        trusted: tuple[str, ...] | None,
+        note: str,
+    ) -> None:
+        """Returns once a new revision with this manifest serves, or is known to be for others.
+
+        The hub decides which bundle follows which: after a rollback there, what comes was signed
+        earlier, and what it has served for long may have expired for new deployments.
+
+        Args:
+            manifest: As it came from the hub.
+            signature: That came with it.
+            trusted: Keys that the hub trusts; None: it keeps no list.
+            note: For the history.
+
+        Raises:
+            Untrusted, BadSignature, BlobMissing, DeploymentFailed, LaunchFailed: As `deploy`.
+        """
+        name, digest = manifest.spec.name, manifest.digest()
+        async with self._locks[name]:
+            await asyncio.to_thread(self._trust.check_followed, signature, digest, trusted)
+            await self._bring_up(manifest, signature, note=note)
+            self.damaged.discard(name)
 
     async def rollback(self, name: str, number: int | None) -> None:
         """Makes an earlier revision's bundle serve, as a new revision.
@@ -143,12 +177,14 @@ class Deployments:
             number: Of the earlier revision; None: the newest before the one that serves.
 
         Raises:
+            FollowsHub: This box serves what its hub says.
             NotDeployed: Nothing is deployed under that name, or there is no such revision.
             RevisionRefused: It serves already, never did, or was removed.
             Untrusted: Nobody signed it whom the box still trusts.
             BadSignature: What the box remembers of it is not what was signed.
             DeploymentFailed: It did not come up. What served serves on.
         """
+        self._membership.check_free("roll back", f"edgefn rollback {name} --url")
         self.serving(name)
         async with self._locks[name]:
             rows = await self._state.run(State.history, name)
@@ -159,6 +195,17 @@ class Deployments:
 
     async def remove(self, name: str) -> None:
         """Takes a function off the box; returns when its replicas are gone.
+
+        Raises:
+            FollowsHub: A hub brought it. What was here before the box joined may be removed.
+            NotDeployed: Nothing is deployed under that name.
+        """
+        if name in self.followed:
+            self._membership.check_free("remove it", f"edgefn rm {name} --url")
+        await self.drop(name)
+
+    async def drop(self, name: str) -> None:
+        """Takes a function off the box, whoever brought it.
 
         Raises:
             NotDeployed: Nothing is deployed under that name.
@@ -183,6 +230,10 @@ class Deployments:
         if not rows:
             raise NotDeployed(f"no function {name!r} was ever deployed on this box")
         return rows
+
+    def elsewhere(self, manifest: Manifest) -> str:
+        """Returns why a bundle is for other boxes alone; empty if it is served here."""
+        return self._membership.elsewhere(manifest, refusals(manifest))
 
     def serving(self, name: str) -> Revision:
         """Returns the revision that serves.
@@ -211,10 +262,21 @@ class Deployments:
         await self._collect_garbage()
         self._optimised.look()
 
+    async def _staged(self, revision: Revision) -> Replica | None:
+        """Returns a replica of a revision that was seen to work; None if it is for others.
+
+        A hub tries also what it does not serve, as far as it can, so that its operator hears at
+        once of a bad bundle. A box that follows it does not even have the files.
+        """
+        if not revision.elsewhere:
+            check_fits(revision)
+            return await self._stage(revision)
+        if not self._membership.hub and may_be_tried(revision):
+            self._launcher.give_back((await self._stage(revision)).id)
+        self._catalog[revision.function, revision.number] = revision
+        return None
+
     async def _stage(self, revision: Revision) -> Replica:
-        check_runtime(revision.manifest.runtime, edgefn.__version__)
-        if revision.manifest.environment is None:
-            check_requirements(revision.spec.requirements)
         async with self._files:
             await asyncio.to_thread(self._bundles.write_out, revision.manifest, revision.digest)
             self._catalog[revision.function, revision.number] = revision
@@ -223,16 +285,18 @@ class Deployments:
 
     async def _install(self, revision: Revision) -> None:
         if revision.manifest.environment is not None:
-            check_environment(revision.manifest, this_machine())
             await self._environments.install(revision.manifest.environment, revision.root)
 
     def _has_environment(self, revision: Revision) -> bool:
         environment = revision.manifest.environment
-        return environment is None or self._environments.is_installed(environment)
+        if environment is None or revision.elsewhere:
+            return True
+        return self._environments.is_installed(environment)
 
     def _want_environments(self) -> None:
         """Says which forkservers are to be warm: those of what serves, or is about to."""
-        serving = [function.serving for function in self._control.functions.values()]
+        functions = self._control.functions.values()
+        serving = [each.serving for each in functions if not each.serving.elsewhere]
         staged = [self._catalog[key] for key in self._staging if key in self._catalog]
         needed = [each for each in (*serving, *staged) if self._has_environment(each)]
         self._launcher.want({each.environment for each in needed})
@@ -240,21 +304,22 @@ class Deployments:
     async def _try(self, revision: Revision, note: str) -> None:
         """Stages a revision, and makes it serve: first on the disk, then in the routes."""
         try:
-            replica = await self._stage(revision)
+            replica = await self._staged(revision)
         except DeploymentFailed as error:
             await self._record(revision, "failed", reason=error.message, note=note)
             if revision.function not in self._control.functions:
                 self._logs.forget(revision.function)
             raise
         try:
-            await match(replica, self._control.size(revision.function), self._launcher)
+            if replica is not None:
+                await match(replica, self._control.size(revision.function), self._launcher)
             await self._record(revision, "serving", note=note)
         except BaseException:
             for one in self._launcher.replicas():
                 if one.revision is revision:
                     self._launcher.give_back(one.id)
             raise
-        self._control.serve(revision, load_s=replica.load_s)
+        self._control.serve(revision, load_s=0.0 if replica is None else replica.load_s)
 
     async def _record(
         self, revision: Revision, state: RevisionState, *, reason: str = "", note: str
@@ -303,39 +368,5 @@ class Deployments:
             signature=signature,
             refused=refusals(manifest),
             optimised=self._optimised.of(manifest.environment),
+            elsewhere=self.elsewhere(manifest),
         )
-
-
-def rollback_target(
-    rows: list[RevisionRow], name: str, current: int, number: int | None
-) -> RevisionRow:
-    """Returns the line of a history to go back to.
-
-    Args:
-        rows: The history, newest first.
-        name: Of the function.
-        current: The revision that serves.
-        number: The one that is wanted; None: the newest before the one that serves.
-
-    Raises:
-        NotDeployed: There is no such revision.
-        RevisionRefused: It serves already, never did, or was removed.
-    """
-    if number is None:
-        earlier = [row for row in rows if row.number < current and row.state == "superseded"]
-        if not earlier:
-            raise RevisionRefused(f"no revision of {name} served before the one that serves now")
-        return earlier[0]
-    for row in rows:
-        if row.number != number:
-            continue
-        if number == current:
-            raise RevisionRefused(f"revision {number} of {name} serves already")
-        if row.state == "failed":
-            raise RevisionRefused(f"revision {number} of {name} never served: {row.reason}")
-        if row.state == "removed":
-            raise RevisionRefused(
-                f"revision {number} was removed with {name}, and its files too: deploy it again"
-            )
-        return row
-    raise NotDeployed(f"{name} has no revision {number}; `edgefn history {name}` lists them")

@@ -9,6 +9,7 @@ from edgefn.access.files import AccessFiles
 from edgefn.access.joining import address_of
 from edgefn.box.access import Access
 from edgefn.box.config import BoxConfig
+from edgefn.box.membership import Membership
 from edgefn.errors import ConfigError
 from edgefn.gateway.fleet_tls import TlsFiles
 
@@ -56,6 +57,12 @@ def has_authority(config: BoxConfig, files: AccessFiles) -> bool:
     return config.hub or alone
 
 
+def membership_of(config: BoxConfig) -> Membership:
+    """Returns what a box is in its fleet; one that is alone serves for all tiers."""
+    hub = AccessFiles(config.state_dir).hub()
+    return Membership(tier=config.tier if hub or config.hub else "", hub=hub)
+
+
 def tls_files(config: BoxConfig) -> TlsFiles:
     """Returns where the gateways of a box find certificates."""
     files = AccessFiles(config.state_dir)
@@ -83,6 +90,21 @@ def reached_as(config: BoxConfig) -> tuple[str, ...]:
     found = [config.name, socket.gethostname(), "localhost", "127.0.0.1", "::1", *_addresses()]
     given = config.tls_names if host in _WILDCARDS else (host, *config.tls_names)
     return tuple(dict.fromkeys(name for name in (*found, *given) if name.isascii() and name))
+
+
+def reached_at(config: BoxConfig, port: int) -> str:
+    """Returns where other boxes can dial a box, as `host:port`; empty: nowhere.
+
+    Args:
+        config: Of the box. What an operator named goes before what the system tells.
+        port: Where it listens with TLS; 0: nowhere.
+    """
+    if not port:
+        return ""
+    host = config.listen.rpartition(":")[0].strip("[]")
+    if host in _WILDCARDS:
+        host = next(iter((*config.tls_names, *_addresses(), socket.gethostname())))
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _addresses() -> list[str]:

@@ -19,6 +19,8 @@ class Function:
         serving: The revision that takes its calls.
         crash_loops: Whether replicas may be started, by variant of that revision.
         load_s: How long the last replica of each variant took from fork to ready.
+        wanted: Replicas of each variant that the box's own scaler wants.
+        leases: Of each variant that are held.
         deaths: Of replicas of all its revisions, since the box started.
         last_death: The newest of them.
     """
@@ -26,6 +28,8 @@ class Function:
     serving: Revision
     crash_loops: dict[str, CrashLoop] = field(default_factory=dict)
     load_s: dict[str, float] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+    leases: dict[str, int] = field(default_factory=dict)
     deaths: int = 0
     last_death: Death | None = None
 
@@ -38,6 +42,11 @@ class Function:
         self.serving = revision
         self.crash_loops = {one.name: CrashLoop() for one in variants}
         self.load_s = {one.name: self.load_s.get(one.name, 0.0) for one in variants}
+        startable = {one.name for one in self.startable()}
+        for counts in (self.wanted, self.leases):
+            kept = {name: counts[name] for name in startable & counts.keys()}
+            counts.clear()
+            counts.update({one.name: kept.get(one.name, 0) for one in variants})
 
     def serves(self, replica: Replica) -> bool:
         """Whether a replica is one of the revision that serves."""
@@ -58,6 +67,8 @@ class Function:
 
     def startable(self) -> list[Variant]:
         """Returns the variants that may have replicas on this box, the default one first."""
+        if self.serving.elsewhere:
+            return []
         default, refused = self.serving.default, self.serving.refused
         others = (one for one in self.serving.manifest.variants if one.name != default.name)
         return [default, *(one for one in others if one.name not in refused)]
@@ -88,6 +99,6 @@ class Function:
         load_s = self.load_s[name]
         if reason := self.crash_loops[name].quarantined_because:
             return VariantRoute(variant=variant, state="quarantined", reason=reason, load_s=load_s)
-        if reason := self.serving.refused.get(name, ""):
+        if reason := self.serving.elsewhere or self.serving.refused.get(name, ""):
             return VariantRoute(variant=variant, state="unavailable", reason=reason, load_s=load_s)
         return VariantRoute(variant=variant, load_s=load_s)

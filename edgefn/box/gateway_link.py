@@ -5,7 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from edgefn.access.table import AccessTable
-from edgefn.gateway.control import Answered, FromGateway, Routes, StopAccepting
+from edgefn.gateway.control import (
+    Answered,
+    Ask,
+    FromGateway,
+    Routes,
+    StopAccepting,
+    Upstreams,
+)
 from edgefn_runtime.errors import ProtocolError
 from edgefn_runtime.lifecycle import MessageReader, pack
 
@@ -40,6 +47,14 @@ class GatewayLink(asyncio.Protocol):
     def send_access(self, table: AccessTable) -> None:
         """Sends who has access; it is never held back, and small."""
         self._send(table)
+
+    def send_upstreams(self, upstreams: Upstreams) -> None:
+        """Sends which boxes to keep linked; it is never held back, and small."""
+        self._send(upstreams)
+
+    def send_ask(self, ask: Ask) -> None:
+        """Sends a request that is for another box."""
+        self._send(ask)
 
     def send_answer(self, answer: Answered) -> None:
         """Sends the answer to an operator's request."""

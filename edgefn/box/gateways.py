@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from edgefn.access.table import AccessTable
 from edgefn.box.backoff import Backoff
 from edgefn.box.child import Child
 from edgefn.box.gateway_link import GatewayLink
+from edgefn.box.passed_asks import PassedAsks
 from edgefn.gateway.control import (
     Answered,
     Ask,
@@ -28,12 +30,13 @@ from edgefn.gateway.control import (
     Routes,
     Started,
     Suspect,
+    Upstreams,
     Wake,
+    most_asks,
 )
 
 START_TIMEOUT_S: Final = 20.0
 ROUTED_TIMEOUT_S: Final = 1.0
-MAX_ASKS: Final = 64
 LOST_GRACE_S: Final = 0.5  # between the end of a control socket and that of its process
 
 _log = logging.getLogger(__name__)
@@ -108,8 +111,11 @@ class Gateways:
         self._answer = answer
         self._routes = Routes(0, ())
         self._access = AccessTable()
+        self._upstreams = Upstreams(())
+        self._passed = PassedAsks()
         self._stopping = False
         self._asks: set[asyncio.Task[None]] = set()
+        self._busy: Counter[int] = Counter()  # with how many of each kind of ask
         self._news = asyncio.Event()
 
     def pids(self) -> dict[int, int]:
@@ -148,6 +154,17 @@ class Gateways:
         for gateway in self._gateways:
             if gateway.link is not None:
                 gateway.link.send_access(table)
+
+    def publish_upstreams(self, addresses: tuple[str, ...]) -> None:
+        """Tells all of them which boxes to keep linked over TLS, beside the hub.
+
+        Args:
+            addresses: All of them, as `host:port`.
+        """
+        self._upstreams = Upstreams(addresses)
+        for gateway in self._gateways:
+            if gateway.link is not None:
+                gateway.link.send_upstreams(self._upstreams)
 
     async def routed(self) -> None:
         """Waits until all of them follow the newest routes, or for `ROUTED_TIMEOUT_S`."""
@@ -221,6 +238,7 @@ class Gateways:
             )
             gateway.link = link
             link.send_access(self._access)
+            link.send_upstreams(self._upstreams)
             link.send_routes(self._routes)
             if self._stopping:
                 link.send_stop()
@@ -240,6 +258,7 @@ class Gateways:
     def _drop_link(self, gateway: _Gateway) -> None:
         if gateway.link is not None:
             gateway.link.close()
+            self._passed.lost(gateway.link)
             gateway.link = None
             self._news.set()
 
@@ -251,6 +270,8 @@ class Gateways:
                 gateway.routed = version
                 self._news.set()
             case Report():
+                if gateway.link is not None:
+                    self._passed.reported(gateway.link, message.places)
                 self._listener.reported(message)
             case Wake(function=function, variant=variant):
                 self._listener.woken(function, variant)
@@ -259,26 +280,39 @@ class Gateways:
             case Marked():
                 self._listener.marked(message)
             case Ask():
-                self._ask(gateway.link, message)
+                self._ask(gateway, message)
+            case Answered():
+                self._passed.answered(message)
 
-    def _ask(self, link: GatewayLink | None, ask: Ask) -> None:
+    def _ask(self, gateway: _Gateway, ask: Ask) -> None:
+        link = gateway.link
         if link is None:
             return
-        if len(self._asks) >= MAX_ASKS:
-            link.send_answer(_busy(ask))
+        box = ask.query.get("box", gateway.config.box)
+        if box != gateway.config.box:
+            self._passed.pass_on(link, ask, box)
             return
+        most = most_asks(ask.path)
+        if self._busy[most] >= most:
+            link.send_answer(_too_many(ask, most))
+            return
+        self._busy[most] += 1
         task = asyncio.get_running_loop().create_task(self._reply(link, ask))
         self._asks.add(task)
-        task.add_done_callback(self._asks.discard)
+        task.add_done_callback(lambda task: self._replied(task, most))
+
+    def _replied(self, task: asyncio.Task[None], most: int) -> None:
+        self._asks.discard(task)
+        self._busy[most] -= 1
 
     async def _reply(self, link: GatewayLink, ask: Ask) -> None:
         link.send_answer(await self._answer(ask))
 
 
-def _busy(ask: Ask) -> Answered:
+def _too_many(ask: Ask, most: int) -> Answered:
     error = {
         "code": "unavailable",
-        "message": f"the box answers {MAX_ASKS} requests of operators already; try again later",
+        "message": f"the box answers {most} such requests already; try again later",
         "detail": {},
     }
     return Answered(ask.id, 503, msgspec.json.encode({"error": error}))

@@ -17,10 +17,10 @@ from edgefn.box.deaths import Death, DeathCause, explain_exit, out_of_memory_kil
 from edgefn.box.environments import Environments
 from edgefn.box.forkserver import Forkserver
 from edgefn.box.forkservers import Forkservers
-from edgefn.box.leases import LaunchFailed, LeaseListener, StartsSoon
 from edgefn.box.logs import Logs
 from edgefn.box.process import Process
 from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.replica_source import LaunchFailed, ReplicaListener, StartsSoon
 from edgefn.box.revision import Revision
 from edgefn.box.watchdog import FROZEN_S, STALLED_S, Verdict, overdue_run, overdue_start
 from edgefn_runtime.errors import ErrorBody
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class Launcher:
-    """Holds the processes of all replicas; implements `Leases`.
+    """Holds the processes of all replicas; implements `ReplicaSource`.
 
     Args:
         catalog: The revisions that can be taken, by function and number; others change it.
@@ -62,7 +62,7 @@ class Launcher:
         environments: Environments,
         run_directory: Path,
         logs: Logs,
-        listener: LeaseListener,
+        listener: ReplicaListener,
         before_drain: Callable[[], Awaitable[None]],
     ) -> None:
         self._catalog = catalog
@@ -100,12 +100,12 @@ class Launcher:
         self._end_idle_forkservers()
 
     def keep_warm(self, environments: frozenset[str]) -> None:
-        """See `Leases`."""
+        """See `ReplicaSource`."""
         self._cold = self._wanted - environments - set(self._staged)
         self._end_idle_forkservers()
 
     def take(self, function: str, revision: int, variant: str) -> Replica:
-        """See `Leases`."""
+        """See `ReplicaSource`."""
         found = self._catalog[function, revision]
         return self._launch(found, found.manifest.variant(variant)).replica
 
@@ -129,7 +129,7 @@ class Launcher:
         return process.replica, outcome
 
     def give_back(self, replica: str) -> None:
-        """See `Leases`."""
+        """See `ReplicaSource`."""
         process = self._processes.get(replica)
         if process is None or process.replica.state == "draining":
             return
@@ -143,7 +143,7 @@ class Launcher:
             self._kill(replica)
 
     def check(self, replica: str) -> ReplicaState:
-        """See `Leases`."""
+        """See `ReplicaSource`."""
         process = self._processes.get(replica)
         if process is None:
             return "gone"
@@ -151,7 +151,7 @@ class Launcher:
         return process.replica.state
 
     def replicas(self) -> list[Replica]:
-        """See `Leases`."""
+        """See `ReplicaSource`."""
         return [process.replica for process in self._processes.values()]
 
     def suspect(self, replica: str, reason: str) -> None:

@@ -29,7 +29,11 @@ def snapshot(
     """
     live = list(replicas)
     return Snapshot(
-        functions=tuple(_function(one, live, totals, memory, woken) for one in functions),
+        functions=tuple(
+            _function(one, live, totals, memory, woken)
+            for one in functions
+            if not one.serving.elsewhere
+        ),
         memory_bytes=memory.budget_bytes,
     )
 

@@ -1,6 +1,7 @@
 """The memory of a box: what a replica needs, and what all of them may have."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -48,16 +49,53 @@ class BoxMemory:
 
 
 def available(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Returns how many bytes more could be used on this machine; 0 if nobody says."""
+    """Returns how many bytes more could be used on this machine; 0 if nobody says.
+
+    Each group that this process is in may have a limit of its own: of its service, its slice, its
+    container.
+    """
     try:
         lines = (proc / "meminfo").read_text().splitlines()
     except OSError:
         return 0
     found = next((line for line in lines if line.startswith("MemAvailable:")), "")
     free_bytes = 1024 * int(found.split()[1]) if found else 0
+    own = cgroup / _own_group(proc)
+    for group in (own, *own.parents):
+        if group == cgroup.parent:
+            break
+        free_bytes = min(free_bytes, _free_in(group, free_bytes))
+    return free_bytes
+
+
+def _own_group(proc: Path) -> str:
+    """Returns the group of this process in the one hierarchy of cgroup 2; empty: the root."""
     try:
-        limit = int((cgroup / "memory.max").read_text())
-        used = int((cgroup / "memory.current").read_text())
-    except (OSError, ValueError):  # no such limit, or it is "max"
-        return free_bytes
-    return max(min(free_bytes, limit - used), 0)
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return ""
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    return "" if ".." in path else path  # of a namespace that is not ours
+
+
+def _free_in(group: Path, otherwise: int) -> int:
+    """Returns what a group may use beyond what it does; `otherwise` without a limit."""
+    limits = [
+        int(text)
+        for name in ("memory.max", "memory.high")
+        if (text := _text(group / name).strip()).isdigit()
+    ]
+    used = _text(group / "memory.current").strip()
+    if not limits or not used.isdigit():
+        return otherwise
+    # Files that were read or written lately count as used, but the kernel takes that back first.
+    given_back = re.search(r"^inactive_file (\d+)$", _text(group / "memory.stat"), re.MULTILINE)
+    in_use = int(used) - (int(given_back[1]) if given_back else 0)
+    return max(min(limits) - in_use, 0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

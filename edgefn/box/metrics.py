@@ -1,5 +1,6 @@
 """The metrics of a box in the Prometheus text format; every name and label is here."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, get_args
 
@@ -59,6 +60,7 @@ class BoxCollector(Collector):
             "edgefn_build", "The running version", value={"version": self._version}
         )
         yield self._gateway_connections()
+        yield from self._peers()
         yield self._calls()
         yield self._variant_calls()
         yield self._decisions()
@@ -66,6 +68,7 @@ class BoxCollector(Collector):
         yield self._durations()
         yield from self._sums()
         yield from self._gauges()
+        yield self._replica_states()
         yield self._deaths()
         yield from self._events()
 
@@ -76,6 +79,23 @@ class BoxCollector(Collector):
         for gateway in self._gateways:
             family.add_metric([str(gateway)], self._totals.connections(gateway))
         return family
+
+    def _peers(self) -> Iterator[Metric]:
+        labels = ["peer", "tier"]
+        up = GaugeMetricFamily("edgefn_peer_up", "1 if a link to it is up", labels=labels)
+        rtt = GaugeMetricFamily(
+            "edgefn_peer_rtt_seconds",
+            "What a small call spends on the way there and back",
+            labels=labels,
+        )
+        ongoing = GaugeMetricFamily("edgefn_peer_ongoing_calls", "Calls there now", labels=labels)
+        for peer in self._totals.places():
+            values = [peer["name"], peer["tier"]]
+            up.add_metric(values, peer["up"])
+            ongoing.add_metric(values, peer["calls"])
+            if peer["rtt_ms"]:
+                rtt.add_metric(values, peer["rtt_ms"] / 1000)
+        yield from (up, rtt, ongoing)
 
     def _events(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily(
@@ -184,18 +204,31 @@ class BoxCollector(Collector):
         quarantined = GaugeMetricFamily(
             "edgefn_quarantined", "1 if its replicas are not started any more", labels=["function"]
         )
-        replicas = GaugeMetricFamily(
-            "edgefn_replicas", "Replicas, by state", labels=["function", "state"]
-        )
         for function in self._functions:
             name = function.serving.function
             ongoing.add_metric([name], self._totals.ongoing(name))
             waiting.add_metric([name], self._totals.waiting(name))
             quarantined.add_metric([name], bool(function.quarantined_because))
-            states = [r.state for r in self._replicas if r.revision.function == name]
-            for state in _LIVE_STATES:
-                replicas.add_metric([name, state], states.count(state))
-        yield from (ongoing, waiting, quarantined, replicas)
+        yield from (ongoing, waiting, quarantined)
+
+    def _replica_states(self) -> Metric:
+        family = GaugeMetricFamily(
+            "edgefn_replicas",
+            "Replicas, by variant and state",
+            labels=["function", "variant", "state"],
+        )
+        for function in self._functions:
+            name = function.serving.function
+            live = Counter(
+                (replica.variant.name, replica.state)
+                for replica in self._replicas
+                if replica.revision.function == name
+            )
+            # Most of a dozen variants never have one: only the preferred is told without any.
+            for variant in sorted({function.serving.default.name, *(name for name, _ in live)}):
+                for state in _LIVE_STATES:
+                    family.add_metric([name, variant, state], live[variant, state])
+        return family
 
     def _deaths(self) -> Metric:
         family = CounterMetricFamily(

@@ -23,6 +23,8 @@ class Revision:
         signature: That it came with; None if it came before there were signatures.
         refused: Why the box does not serve a variant, for those that it does not.
         optimised: Forms of models, by their SHA-256, that the box has at the moment.
+        elsewhere: Why it is for other boxes of the fleet alone; empty: it is served here. Then
+            nothing is started for it, its files may not be here, and calls go to peers.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Revision:
     signature: Signature | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     optimised: Mapping[str, OptimisedForm] = field(default_factory=dict)
+    elsewhere: str = ""
 
     @property
     def function(self) -> str:

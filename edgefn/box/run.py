@@ -11,6 +11,7 @@ import uvloop
 
 from edgefn.box.box import Box
 from edgefn.box.config import BoxConfig
+from edgefn.box.init_system import READY, STOPPING, InitSystem
 from edgefn.config import SECRET_VARIABLES
 from edgefn.errors import ConfigError, EdgefnError, StateLocked
 from edgefn_runtime.process import raise_descriptor_limit
@@ -28,7 +29,8 @@ def run_box(config: BoxConfig, on_ready: Callable[[str], None] = lambda url: Non
     """Runs a box until a signal ends it, and returns the exit code of its process.
 
     The first SIGINT, SIGTERM or SIGHUP lets it answer what is under way, a second one ends it at
-    once. What keeps it from starting is written to standard error in one sentence.
+    once. What keeps it from starting is written to standard error in one sentence. systemd hears
+    when it is ready and when it stops (`Type=notify`).
 
     Call it on the main thread: its children die with the thread that started them.
 
@@ -55,6 +57,7 @@ def run_box(config: BoxConfig, on_ready: Callable[[str], None] = lambda url: Non
 
 
 async def _run(config: BoxConfig, on_ready: Callable[[str], None]) -> int:
+    init_system = InitSystem.asked_by(os.environ)
     box = Box(config)
     running = asyncio.current_task()
     assert running is not None
@@ -64,15 +67,20 @@ async def _run(config: BoxConfig, on_ready: Callable[[str], None]) -> int:
         nonlocal signals
         signals += 1
         if signals == 1:
+            init_system.tell(STOPPING)
             box.stop()
         else:
             running.cancel()
+
+    def ready(url: str) -> None:
+        init_system.tell(READY)
+        on_ready(url)
 
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal)
     try:
-        await box.run(on_ready)
+        await box.run(ready)
     except asyncio.CancelledError:
         return FAILED
     return OK

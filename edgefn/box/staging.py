@@ -4,9 +4,9 @@ import contextlib
 from typing import Final
 
 from edgefn.box.launcher import Launcher
-from edgefn.box.leases import LaunchFailed
 from edgefn.box.logs import Logs
 from edgefn.box.replica import Replica
+from edgefn.box.replica_source import LaunchFailed
 from edgefn.box.revision import Revision
 from edgefn.box.samples import answer_samples
 from edgefn.errors import DeploymentFailed

@@ -34,13 +34,14 @@ def function_status(
     counts = totals.functions[name]
     replicas = list(replicas)
     reason = function.quarantined_because
+    state = "quarantined" if reason else "elsewhere" if revision.elsewhere else "serving"
     death = function.last_death
     return {
         "name": name,
         "revision": revision.number,
         "digest": revision.digest,
-        "state": "quarantined" if reason else "serving",
-        "reason": reason,
+        "state": state,
+        "reason": reason or revision.elsewhere,
         "doc": revision.spec.doc,
         "variants": [
             _variant_status(function, variant, replicas) for variant in revision.manifest.variants
@@ -98,6 +99,8 @@ def _variant_status(
             replica.state == "ready" and replica.variant == variant and function.serves(replica)
             for replica in replicas
         ),
+        "wanted": function.wanted[variant.name],
+        "leases": function.leases[variant.name],
         "backend": variant.backend,
         "recipe": variant.recipe,
         "measured": variant.measured,

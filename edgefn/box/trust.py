@@ -160,6 +160,39 @@ class Trust:
             )
         return signature
 
+    def check_followed(
+        self, signature: Signature | None, digest: str, trusted: tuple[str, ...] | None
+    ) -> None:
+        """Makes sure that a bundle may serve that the box's hub wants to serve.
+
+        A list of the box's own counts beside that of the hub: whoever takes a hub over brings
+        nothing to a box whose operator wrote down whom it trusts. Without any list, the hub, which
+        showed its certificate, vouches for whose bundles it deployed.
+
+        Args:
+            signature: That came with it, if one did.
+            digest: Of its manifest.
+            trusted: Keys that the hub trusts; None: it keeps no list.
+
+        Raises:
+            Untrusted: Nobody signed it, or a list does not have whoever did.
+            BadSignature: It is not the signature of that key, or of that bundle.
+        """
+        if signature is None:
+            raise Untrusted("the bundle is not signed; build it again, with this version of edgefn")
+        verify(signature, digest)
+        try:
+            own = self._list.keys()
+        except ConfigError as error:
+            raise Untrusted(f"the box cannot tell whom it trusts: {error.message}") from error
+        for whose, keys in (("this box", own), ("the hub", trusted)):
+            if keys is not None and signature.key not in keys:
+                raise Untrusted(
+                    f"the bundle is signed by key {fingerprint(signature.key)}, which {whose} does "
+                    f"not trust; if you do, there: edgefn key trust {signature.key}",
+                    key=signature.key,
+                )
+
 
 def check_order(signature: Signature, digest: str, newest: Newest | None, *, now_ms: int) -> None:
     """Makes sure that a signature is neither expired nor older than what served. Pure.

@@ -17,12 +17,13 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def read_own_file(path: Path, *, refused: int) -> str | None:
+def read_own_file(path: Path, *, refused: int, max_bytes: int = MAX_BYTES) -> str | None:
     """Returns the text of a file; None if there is none.
 
     Args:
         path: Of the file; not a link.
         refused: Permission bits that it must not have.
+        max_bytes: It may have so many.
 
     Raises:
         ConfigError: It is another user's, has such a permission, or cannot be read.
@@ -36,11 +37,11 @@ def read_own_file(path: Path, *, refused: int) -> str | None:
         raise ConfigError(f"{path} cannot be read: {reason}") from error
     with file:
         status = os.fstat(file.fileno())
-        if status.st_size > MAX_BYTES:
-            raise ConfigError(f"{path} has {status.st_size} bytes; at most {MAX_BYTES} may be")
+        if status.st_size > max_bytes:
+            raise ConfigError(f"{path} has {status.st_size} bytes; at most {max_bytes} may be")
         _check_owner(path, status, refused)
         _check_owner(path.parent, path.parent.stat(), _OTHERS_WRITE)
-        return file.read(MAX_BYTES).decode(errors="replace")
+        return file.read(max_bytes).decode(errors="replace")
 
 
 def _check_owner(path: Path, status: os.stat_result, refused: int) -> None:

@@ -9,6 +9,7 @@ from edgefn.bundle.gather import BuildFailed
 from edgefn.bundle.reading import Reading
 from edgefn.bundle.target import is_bundle, parse_target
 from edgefn.cli import options
+from edgefn.errors import ConfigError
 
 
 def command(
@@ -20,18 +21,28 @@ def command(
             "or a .edgefn bundle.",
         ),
     ],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Of the hub whose fleet is to serve them; as --url."),
+    ] = None,
     url: options.Url = None,
     json: options.Json = False,
 ) -> None:
-    """Puts functions on a box. What fails leaves the old revision serving."""
+    """Puts functions on a box, or a fleet. What fails leaves the old revision serving."""
+    if to is not None and url is not None:
+        raise ConfigError("--to and --url both say where functions go: give one of them")
     reading = _begin(targets[0])
     with reading or contextlib.nullcontext():
         # Only now: importing all that a deployment needs takes as long as reading the function.
         from edgefn.cli.deploying import deploy
 
-        failed = deploy(targets, reading, url, json=json)
+        failed = deploy(targets, reading, to or url, json=json)
     if failed:
         raise typer.Exit(1)
+    if to is not None and not json:
+        from edgefn.cli.output import note
+
+        note(f"the boxes of the fleet fetch it now: edgefn status --url {to}")
 
 
 def _begin(target: str) -> Reading | None:

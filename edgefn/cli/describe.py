@@ -15,9 +15,11 @@ from edgefn_runtime.manifest import FunctionSpec
 from edgefn_runtime.variant import Estimate, Measurement
 
 
-def command(name: options.Name, url: options.Url = None, json: options.Json = False) -> None:
+def command(
+    name: options.Name, url: options.Url = None, box: options.Box = None, json: options.Json = False
+) -> None:
     """Shows what a function takes and gives, and how to call it."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         status = admin.function(name)
         example = admin.example(name)
     if json:

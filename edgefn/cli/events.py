@@ -26,9 +26,9 @@ def _events() -> None:
 
 
 @command.command()
-def ls(url: options.Url = None, json: options.Json = False) -> None:
+def ls(url: options.Url = None, box: options.Box = None, json: options.Json = False) -> None:
     """Show what waits for each destination, the last error, and the alerts that are raised."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         status = admin.events()
     if json:
         output.print_json(status)
@@ -45,10 +45,11 @@ def tail(
         int, typer.Option("--last", "-n", min=1, max=256, metavar="N", help="Newest ones first.")
     ] = 20,
     url: options.Url = None,
+    box: options.Box = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Show the newest events that the box accepted, delivered or not."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         events, seen = admin.events_tail(limit=last), 0
         while True:
             for event in events:

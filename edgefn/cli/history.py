@@ -4,9 +4,11 @@ from edgefn import client
 from edgefn.cli import options, output
 
 
-def command(name: options.Name, url: options.Url = None, json: options.Json = False) -> None:
+def command(
+    name: options.Name, url: options.Url = None, box: options.Box = None, json: options.Json = False
+) -> None:
     """Lists the revisions of a function."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         revisions = admin.history(name)
     if json:
         output.print_json({"revisions": revisions})

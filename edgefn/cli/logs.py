@@ -18,10 +18,11 @@ def command(
         int, typer.Option("--last", "-n", min=1, metavar="N", help="Newest lines to begin with.")
     ] = 100,
     url: options.Url = None,
+    box: options.Box = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Shows what a function printed."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         lines = admin.follow(name, last=last) if follow else admin.log_page(name, limit=last).lines
         empty = True
         for line in lines:

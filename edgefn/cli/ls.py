@@ -4,9 +4,9 @@ from edgefn import client
 from edgefn.cli import options, output
 
 
-def command(url: options.Url = None, json: options.Json = False) -> None:
+def command(url: options.Url = None, box: options.Box = None, json: options.Json = False) -> None:
     """Lists the functions of a box."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         functions = admin.functions()
         if json:
             output.print_json({"functions": functions})

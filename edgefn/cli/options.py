@@ -10,6 +10,12 @@ Url = Annotated[
         metavar="URL", help="Of the box; default: EDGEFN_URL, else http://127.0.0.1:8080."
     ),
 ]
+Box = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Another box of the fleet, asked by way of the hub that is at the URL."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the function.")]
 StateDir = Annotated[

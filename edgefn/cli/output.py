@@ -23,16 +23,20 @@ err: Final = Console(
 
 STATE_STYLES: Final = {
     "serving": "green",
+    "up": "green",
     "default": "green",
     "ready": "green",
     "met": "green",
     "starting": "yellow",
     "draining": "yellow",
+    "pending": "yellow",
     "superseded": "dim",
     "removed": "dim",
     "unavailable": "dim",
+    "elsewhere": "dim",
     "quarantined": "red",
     "failed": "red",
+    "lost": "red",
     "missed": "red",
 }
 
@@ -132,12 +136,14 @@ def function_table(functions: Iterable[FunctionStatus]) -> Table:
     for each in functions:
         ready = sum(replica.state == "ready" for replica in each.replicas)
         starting = sum(replica.state == "starting" for replica in each.replicas)
+        leases = sum(variant.leases for variant in each.variants)
+        replicas = f"{ready} + {starting} starting" if starting else str(ready)
         made.add_row(
             each.name,
             str(each.revision),
             state(each.state),
             ", ".join(variant.name for variant in each.variants),
-            f"{ready} + {starting} starting" if starting else str(ready),
+            f"{replicas}, {leases} leased" if leases else replicas,
             str(each.calls),
             str(each.errors),
             str(each.misses),

@@ -59,10 +59,11 @@ def explain(
         str | None, typer.Option(metavar="VARIANT", help="The only one that it takes.")
     ] = None,
     url: options.Url = None,
+    box: options.Box = None,
     json: options.Json = False,
 ) -> None:
     """Show each candidate for a call now: its predicted legs, its score, why it lost."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         explanation = admin.explain(
             name, deadline_ms=deadline_ms, size_bytes=size, priority=priority,
             min_accuracy=min_accuracy, variant=variant,

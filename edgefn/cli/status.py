@@ -1,20 +1,31 @@
 """`edgefn status`."""
 
+import msgspec
 from rich.table import Table
 
 from edgefn import client
 from edgefn.cli import options, output
+from edgefn.cli.fleet_table import fleet_tables, fleet_troubles
 from edgefn.client.status import BoxStatus, FunctionStatus
+from edgefn.desired.fleet import FleetStatus
 
 
-def command(url: options.Url = None, json: options.Json = False) -> None:
-    """Shows a box, its gateways, functions and replicas."""
-    with client.AdminClient(url) as admin:
+def command(url: options.Url = None, box: options.Box = None, json: options.Json = False) -> None:
+    """Shows a box, its gateways, functions and replicas; of a hub, its fleet as well."""
+    with client.AdminClient(url, box=box) as admin:
         status = admin.status()
+        fleet = admin.fleet() if status.is_hub and box is None else None
     if json:
-        output.print_json(status)
+        told = {} if fleet is None else {"fleet": fleet}
+        output.print_json({**msgspec.structs.asdict(status), **told})
         return
     output.out.print(_box(status))
+    _print_functions(status)
+    if fleet is not None:
+        _print_fleet(fleet)
+
+
+def _print_functions(status: BoxStatus) -> None:
     if not status.functions:
         output.note("nothing is deployed; deploy with: edgefn deploy FOLDER")
         return
@@ -23,6 +34,15 @@ def command(url: options.Url = None, json: options.Json = False) -> None:
     for function in status.functions:
         for sentence in _troubles(function):
             output.out.print(output.plain(sentence), style="yellow")
+
+
+def _print_fleet(fleet: FleetStatus) -> None:
+    ray = f", Ray at {fleet.ray}" if fleet.ray else ""
+    output.out.print("", output.plain(f"fleet, revision {fleet.revision}{ray}", "bold"), sep="\n")
+    for table in fleet_tables(fleet):
+        output.out.print("", table, sep="\n")
+    for sentence in fleet_troubles(fleet):
+        output.out.print(output.plain(sentence), style="yellow")
 
 
 def _box(status: BoxStatus) -> Table:
@@ -67,7 +87,7 @@ def _replicas(functions: tuple[FunctionStatus, ...]) -> Table:
 
 def _troubles(function: FunctionStatus) -> list[str]:
     sentences = []
-    if function.reason:
+    if function.reason and function.state != "elsewhere":
         sentences.append(f"{function.name} is {function.state}: {function.reason}")
     for variant in function.variants:
         if variant.state == "quarantined" and variant.reason != function.reason:

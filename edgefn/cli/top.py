@@ -28,10 +28,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line
 
 
 def command(
-    every: Every = 1.0, once: Once = False, url: options.Url = None, json: Json = False
+    every: Every = 1.0,
+    once: Once = False,
+    url: options.Url = None,
+    box: options.Box = None,
+    json: Json = False,
 ) -> None:
     """Shows what a box does, live; Ctrl-C ends it."""
-    with client.AdminClient(url) as admin:
+    with client.AdminClient(url, box=box) as admin:
         try:
             if json or once:
                 _print_all(admin, every, once=once, json=json)

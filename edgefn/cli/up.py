@@ -68,6 +68,15 @@ def command(
         bool | None,
         typer.Option("--insecure", help="Allow an address that others reach, without keys or TLS."),
     ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Be part of the fleet's Ray cluster; on a hub, its head.")
+    ] = False,
+    ray_host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="For Ray's ports; default: the one by which others reach it."
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it is ready; it goes on alone.")
     ] = False,
@@ -86,6 +95,7 @@ def command(
         tier=given.tier, name=called, insecure=given.insecure, site=given.site, hub=hub,
         listen=given.listen or (HUB_LISTENS_AT if hub else ""), tls_names=tuple(tls_name or ()),
         tls_cert=tls_cert and tls_cert.absolute(), tls_key=tls_key and tls_key.absolute(),
+        ray=ray, ray_host=ray_host or "",
     )  # fmt: skip
     if detach:
         _detach(config, json=json)

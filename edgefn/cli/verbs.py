@@ -21,7 +21,7 @@ GROUPS: Final = {
         "top": "Show what a box does, live: calls, attainment, latency, misses.",
     },
     "Functions on a box": {
-        "deploy": "Put functions on a box.",
+        "deploy": "Put functions on a box, or a fleet.",
         "call": "Call a function.",
         "route": "Explain where a call would go, and why.",
         "ls": "List the functions of a box.",

@@ -24,6 +24,7 @@ from edgefn.client.events import (
 )
 from edgefn.client.status import BoxStatus, FunctionStatus, LogLine, LogPage, Revision
 from edgefn.client.upload import Missing, upload
+from edgefn.desired.fleet import FleetStatus
 from edgefn.errors import TimedOut
 from edgefn.routing.explanation import Explanation
 
@@ -46,6 +47,7 @@ class AdminClient:
         *,
         key: str | None = None,
         ca: Path | str | None = None,
+        box: str | None = None,
     ) -> None:
         """Makes a client; it connects at the first call.
 
@@ -54,6 +56,8 @@ class AdminClient:
             key: Access key; default: `EDGEFN_KEY`, else that of `edgefn login`.
             ca: File with the certificate of the authority that signed the box's; default:
                 `EDGEFN_CA`, else that of `edgefn login`, else those of the system.
+            box: Name of another box of the fleet that is to be looked at, by way of the one at the
+                URL, its hub; None: that one itself.
 
         Raises:
             ConfigError: The URL, or a variable of the environment, is wrong.
@@ -61,6 +65,7 @@ class AdminClient:
         credentials = credentials_of(url, key, ca, None)
         self.url = credentials.url
         self._connections = Connections(credentials)
+        self._box = box or ""
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +89,14 @@ class AdminClient:
     def counts(self) -> BoxCounts:
         """Returns what the box has counted since it started."""
         return self._ask("GET", f"{_API}/counts", BoxCounts)
+
+    def fleet(self) -> FleetStatus:
+        """Returns the fleet of a hub: its boxes, what they should serve, and what they do.
+
+        Raises:
+            CallFailed: The box is no hub.
+        """
+        return self._ask("GET", f"{_API}/fleet", FleetStatus)
 
     def functions(self) -> tuple[FunctionStatus, ...]:
         """Returns all that is deployed."""
@@ -291,6 +304,8 @@ class AdminClient:
         body: Any = None,
         timeout_s: float = TIMEOUT_S,
     ) -> T:
+        if self._box and path.startswith(_API):
+            path += ("&" if "?" in path else "?") + urlencode({"box": self._box})
         encoded = b"" if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": "application/json"} if encoded else {}
         reply = self._send(method, path, headers, encoded, timeout_s)

@@ -37,6 +37,8 @@ class VariantStatus(msgspec.Struct, frozen=True, kw_only=True):
         state: `available` ones without a replica start with their first call.
         reason: Why, if not available.
         replicas: Ready ones.
+        wanted: Replicas that the box's own scaler wants.
+        leases: How many replicas are held, as by a Ray cluster.
         backend: What runs its models.
         recipe: How it was made; empty for the models as the developer gave them.
         measured: When it was built, if anything was.
@@ -47,6 +49,8 @@ class VariantStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["available", "unavailable", "quarantined"] = "available"
     reason: str = ""
     replicas: int = 0
+    wanted: int = 0
+    leases: int = 0
     backend: str = ""
     recipe: str = ""
     measured: Measurement | None = None
@@ -60,8 +64,9 @@ class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True):
         revision: Serving now.
         digest: Of its manifest.
         state: Whether it serves; it is quarantined if its default variant is, whose replicas
-            died too often and are not started any more.
-        reason: Why, if quarantined.
+            died too often and are not started any more. `elsewhere`: other boxes of the fleet
+            serve it, and calls are sent there.
+        reason: Why, if it does not.
         doc: The first paragraph of its docstring.
         variants: All, the preferred one first.
         replicas: All that live.
@@ -77,7 +82,7 @@ class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     revision: int
     digest: str
-    state: Literal["serving", "quarantined"]
+    state: Literal["serving", "elsewhere", "quarantined"]
     reason: str = ""
     doc: str = ""
     variants: tuple[VariantStatus, ...] = ()
@@ -100,7 +105,7 @@ class GatewayStatus(msgspec.Struct, frozen=True):
 
 
 class BoxStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A box and everything on it."""
+    """A box and everything on it. `is_hub`: it holds what a fleet should serve."""
 
     box: str
     tier: str
@@ -113,6 +118,7 @@ class BoxStatus(msgspec.Struct, frozen=True, kw_only=True):
     peer_address: str = ""
     places: tuple[PlaceStatus, ...] = ()
     secure_url: str = ""
+    is_hub: bool = False
     gateways: tuple[GatewayStatus, ...]
     functions: tuple[FunctionStatus, ...]
 

@@ -6,6 +6,7 @@ most of them made once, and aiohttp's server is given what it asks of an answer:
 `write_eof` and `keep_alive`.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
@@ -60,16 +61,8 @@ class Answer:
         Raises:
             ConnectionResetError: The caller is gone.
         """
-        request = self._request
-        assert request is not None
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the caller is gone")
-        if self._close:
-            line = b"Connection: close\r\n"
-        else:
-            line = b"" if request.version >= (1, 1) else b"Connection: keep-alive\r\n"
-        head = answer_head(self.status, self._head, self._body, line)
+        request, transport, line = self._begin()
+        head = answer_head(self.status, self._head, len(self._body), line)
         if request.method == "HEAD":
             transport.write(head)
         elif len(self._body) < _JOIN_BYTES:
@@ -78,6 +71,22 @@ class Answer:
             transport.writelines((head, self._body))
         if request.protocol.writing_paused:
             await request.writer.drain()
+
+    def _begin(self) -> tuple[web.BaseRequest, asyncio.Transport, bytes]:
+        """Returns the request, where its answer is written, and the `Connection` header line.
+
+        Raises:
+            ConnectionResetError: The caller is gone.
+        """
+        request = self._request
+        assert request is not None
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the caller is gone")
+        if self._close:
+            return request, transport, b"Connection: close\r\n"
+        line = b"" if request.version >= (1, 1) else b"Connection: keep-alive\r\n"
+        return request, transport, line
 
 
 def json_answer(body: bytes, *, status: int = 200) -> Answer:

@@ -3,23 +3,22 @@
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, cast
 
-from edgefn.access.table import AccessTable
 from edgefn.errors import ProtocolError
 from edgefn.gateway.control import (
     Answered,
     Ask,
+    FromBox,
     FromGateway,
-    Routes,
-    StopAccepting,
     ToGateway,
+    most_asks,
 )
 from edgefn.gateway.errors import Unavailable
 from edgefn_runtime.lifecycle import MessageReader, pack
 
-MAX_ASKS: Final = 64
 _CLOSE_TIMEOUT_S: Final = 1.0
 _MAX_UNREAD_BYTES: Final = 1024 * 1024
 
@@ -28,14 +27,14 @@ class BoxLink(asyncio.Protocol):
     """Speaks with the box.
 
     Args:
-        on_message: Told of routes, and of the order to stop.
+        on_message: Told all that is no answer.
         on_lost: Told when the box is gone.
     """
 
     def __init__(
         self,
         *,
-        on_message: Callable[[Routes | AccessTable | StopAccepting], None],
+        on_message: Callable[[FromBox], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._on_message = on_message
@@ -45,6 +44,7 @@ class BoxLink(asyncio.Protocol):
         self._asks: dict[int, asyncio.Future[Answered]] = {}
         self._closed = asyncio.Event()
         self._last_ask = 0
+        self._busy: Counter[int] = Counter()  # with how many of each kind of ask
 
     async def connect(self, control: socket.socket) -> None:
         """Starts to speak over an inherited socket."""
@@ -101,19 +101,22 @@ class BoxLink(asyncio.Protocol):
         body: bytes,
         timeout_s: float,
         caller: str = "",
+        name: str = "",
     ) -> Answered:
-        """Returns the box's answer to a request of an operator.
+        """Returns the box's answer to a request of an operator, or of a box of the fleet.
 
         Raises:
             Unavailable: The box has too much to answer, or does not in time.
         """
-        if len(self._asks) >= MAX_ASKS:
-            raise Unavailable(f"the box has {MAX_ASKS} requests to answer already; try again")
+        most = most_asks(path)
+        if self._busy[most] >= most:
+            raise Unavailable(f"the box has {most} requests to answer already; try again")
+        self._busy[most] += 1
         self._last_ask += 1
         number = self._last_ask
         answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._asks[number] = answered
-        self.tell(Ask(number, method, path, query, body, caller))
+        self.tell(Ask(number, method, path, query, body, caller, name))
         try:
             async with asyncio.timeout(timeout_s):
                 return await answered
@@ -123,4 +126,5 @@ class BoxLink(asyncio.Protocol):
                 "may still happen: see `edgefn status`"
             ) from error
         finally:
+            self._busy[most] -= 1
             self._asks.pop(number, None)

@@ -57,6 +57,7 @@ class PendingCall(msgspec.Struct, eq=False):
         tick: Of that alarm, as `alarms` counts; 0: it is not watched.
         miss: If it is not answered in time, because of what: `network`, `queue`, `cold`, `compute`,
             `refused`.
+        via: The boxes that forwarded it, the first one first.
     """
 
     function: str
@@ -86,6 +87,7 @@ class PendingCall(msgspec.Struct, eq=False):
     miss: str = "refused"
     alarm_s: float = 0.0
     tick: int = 0
+    via: tuple[str, ...] = ()
 
     def frame(self, call_id: int, now_s: float, way_back_s: float) -> bytes:
         """Returns the frame that sends it to a replica, with the budget that is left.

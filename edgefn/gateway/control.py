@@ -17,6 +17,10 @@ from edgefn_runtime.variant import Variant
 
 REPORT_S: Final = 0.2
 
+DESIRED_PATH: Final = "/fleet/v1/desired"  # asked by each box of a fleet at all times, and waits
+_MOST_PULLS: Final = 512
+_MOST_ASKS: Final = 64
+
 # Upper edges in seconds of the latency histogram: 1-2-5 from half a millisecond, since deadlines
 # of calls are between a few milliseconds and a few seconds. One more bucket takes the rest.
 LATENCY_EDGES_S: Final = (
@@ -87,8 +91,14 @@ class Routes(msgspec.Struct, frozen=True, tag="routes"):
     functions: tuple[FunctionRoute, ...]
 
 
+class Upstreams(msgspec.Struct, frozen=True, tag="upstreams"):
+    """Boxes to keep linked over TLS from now on, beside the hub: all of them, as `host:port`."""
+
+    addresses: tuple[str, ...]
+
+
 class Answered(msgspec.Struct, frozen=True, tag="answered"):
-    """The box's answer to an `Ask`."""
+    """The answer to an `Ask`."""
 
     id: int
     status: int
@@ -219,13 +229,18 @@ class Marked(msgspec.Struct, frozen=True, tag="marked"):
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
     """A request of an operator or of a box of the fleet, to be answered by the box.
 
+    One that names another box in its query, as `box`, is for that: a gateway sends it if it has no
+    link there, and the box hands it to one of its gateways that has.
+
     Attributes:
         id: Of the answer.
         method: Of HTTP.
         path: Without the query.
         query: By name.
         body: As it came.
-        caller: Id of the key or token, or name in the certificate, that was shown; empty: none was.
+        caller: Id of the key or token, or serial number of the certificate, that was shown; empty:
+            none was.
+        name: Of that key, or in that certificate.
     """
 
     id: int
@@ -234,6 +249,7 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
     query: dict[str, str]
     body: bytes
     caller: str = ""
+    name: str = ""
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -272,7 +288,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         peers: Addresses of peers to dial, as `host:port`.
         secure_fd: The listening socket with TLS, inherited; -1: none.
         tls: Where certificates are.
-        upstreams: Addresses of hubs to dial with TLS, as `host:port`.
+        upstreams: Where the hub is that is to be dialled with TLS, as `host:port`.
     """
 
     gateway: int
@@ -294,8 +310,17 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: tuple[str, ...] = ()
 
 
-ToGateway = Routes | AccessTable | Answered | StopAccepting
-FromGateway = Started | Routed | Report | Wake | Suspect | Marked | Ask
+FromBox = Routes | AccessTable | Upstreams | Ask | StopAccepting  # what a gateway is not answered
+ToGateway = FromBox | Answered
+FromGateway = Started | Routed | Report | Wake | Suspect | Marked | Ask | Answered
+
+
+def most_asks(path: str) -> int:
+    """Returns how many asks of this kind may wait for an answer of the box at once.
+
+    Boxes that wait for news keep operators from nothing, nor the other way round.
+    """
+    return _MOST_PULLS if path == DESIRED_PATH else _MOST_ASKS
 
 
 def new_report(name: str) -> FunctionReport:

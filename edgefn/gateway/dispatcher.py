@@ -17,6 +17,7 @@ from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.flight import Carrier, Flight
 from edgefn.gateway.flights import Flights
 from edgefn.gateway.function import Function
+from edgefn.gateway.peer_wire import MAX_FORWARDS
 from edgefn.gateway.replica_link import ReplicaLink
 from edgefn.gateway.replica_links import ReplicaLinks
 from edgefn.gateway.table import PeerEndpoint
@@ -52,7 +53,7 @@ class Dispatcher:
 
     def __init__(self, tell: Callable[[Wake | Suspect], None], here: Place | None = None) -> None:
         self._tell = tell
-        self._router = Router()
+        self._router = Router(max_forwards=MAX_FORWARDS)
         self._endpoints = Endpoints(self._router, here or Place())
         self.silent: dict[Carrier, int] = {}
         self.alarms = Alarms(self._ring)

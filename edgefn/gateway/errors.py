@@ -8,6 +8,7 @@ EdgefnError
 ├── RequestTimeout          the rest of the request did not come
 ├── LengthRequired          a body without Content-Length
 ├── BodyTooLarge            a body beyond the limit
+├── RangeNotSatisfiable     a range of bytes that a blob does not have
 ├── UnsupportedMediaType    a body in an encoding that is not spoken here
 ├── TooManyFailures         too many requests from one address showed no key that counts
 ├── TooManyConnections      the gateway holds as many connections as it may
@@ -65,6 +66,12 @@ class UnsupportedMediaType(EdgefnError):
     """The body's Content-Type or Content-Encoding is not spoken here."""
 
     code = "unsupported_media_type"
+
+
+class RangeNotSatisfiable(EdgefnError):
+    """A range of bytes begins behind the end."""
+
+    code = "range_not_satisfiable"
 
 
 class TooManyFailures(EdgefnError):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from edgefn.errors import EdgefnError, ErrorBody
 from edgefn.gateway.answer import Answer, error_answer
+from edgefn.gateway.box_asks import ask_box, other_box
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import MalformedRequest
 from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, REQUEST_ID, accepted_content
@@ -31,6 +32,8 @@ def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer
             route, parameters = resolve(request.method, _target(request))
             function = parameters[0] if route.names_function else ""
             gateway.guard.admit(request, connection, route.need, function)
+            if route.of_any_box and (box := other_box(gateway, request)):
+                return await ask_box(gateway, request, box)
             return await route.handler(gateway, request, parameters)
         except EdgefnError as error:
             # Frames that still hold it, as the one that was told to raise it, would be a cycle.

@@ -28,7 +28,7 @@ _ORIGIN: Final = istr("Origin")
 _FORWARDED: Final = ("Origin", "Forwarded", "X-Forwarded-For")
 _BEARER: Final = "bearer "
 _THIS_MACHINE_ONLY: Final = frozenset((Need.OPERATE, Need.DEPLOY, Need.ADMIN))
-_NOTED: Final = frozenset((Need.DEPLOY, Need.ADMIN, Need.JOIN, Need.FLEET))
+_NOTED: Final = frozenset((Need.DEPLOY, Need.ADMIN, Need.JOIN))  # boxes of the fleet ask always
 
 _LOG = logging.getLogger(__name__)
 

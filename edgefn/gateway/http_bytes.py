@@ -30,13 +30,13 @@ def _date_line(now_s: int) -> bytes:
     return f"Date: {formatdate(now_s, usegmt=True)}\r\n".encode("ascii")
 
 
-def answer_head(status: int, head: bytes, body: bytes, connection: bytes) -> bytes:
+def answer_head(status: int, head: bytes, body_bytes: int, connection: bytes) -> bytes:
     """Returns all that stands before a body, the empty line included.
 
     Args:
         status: HTTP status.
         head: Header lines of this answer, each ended by CR LF.
-        body: The body; only its length is used.
+        body_bytes: Length of the body.
         connection: The `Connection` header line, or nothing.
     """
     return b"%b%b%b%bContent-Length: %d\r\n\r\n" % (
@@ -44,7 +44,7 @@ def answer_head(status: int, head: bytes, body: bytes, connection: bytes) -> byt
         _date_line(int(time.time())),
         head,
         connection,
-        len(body),
+        body_bytes,
     )
 
 
@@ -66,4 +66,4 @@ def raw_error(error: ErrorBody, request_id: str) -> bytes:
     """Returns all of an error answer that ends its connection."""
     body = encode_error(error, request_id, Shape.JSON)
     head = error_head(error, request_id, Shape.JSON)
-    return answer_head(status_of(error.code), head, body, b"Connection: close\r\n") + body
+    return answer_head(status_of(error.code), head, len(body), b"Connection: close\r\n") + body

@@ -1,4 +1,4 @@
-"""The calls that a peer sends here: answered by this box or refused, never sent on."""
+"""The calls that a peer sends here: answered by this box, sent on once more, or refused."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from edgefn.errors import EdgefnError, ErrorBody, NotDeployed, ProtocolError, Qu
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.dispatcher import Dispatcher
-from edgefn.gateway.peer_wire import PeerHead, decode_head
+from edgefn.gateway.peer_wire import MAX_FORWARDS, PeerHead, decode_head
 from edgefn.gateway.statuses import status_of
 from edgefn.routing.choice import Choice
 from edgefn_runtime.wire import (
@@ -25,7 +25,6 @@ from edgefn_runtime.wire import (
 )
 
 MAX_CALLS: Final = 1024  # of one connection, at a time
-MAX_HOPS: Final = 1
 _BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
 
 
@@ -36,11 +35,20 @@ class PeerCalls:
         dispatcher: Brings them to replicas.
         memory: Bounds what their bodies hold.
         write: Sends a frame to the peer.
+        here: Name of this box,
+        peer: and of the peer.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, memory: BodyMemory, write: Callable[[bytes], None]
+        self,
+        dispatcher: Dispatcher,
+        memory: BodyMemory,
+        write: Callable[[bytes], None],
+        *,
+        here: str,
+        peer: str,
     ) -> None:
+        self._here, self._peer = here, peer
         self._dispatcher = dispatcher
         self._memory = memory
         self._write = write
@@ -56,6 +64,8 @@ class PeerCalls:
             ProtocolError: It is not a call of a peer; the connection cannot be trusted any more.
         """
         head = decode_head(frame)
+        if not head.via or head.via[-1] != self._peer:
+            raise ProtocolError(f"a call by way of {head.via!r}, which does not end with its name")
         if frame.id in self._calls:
             raise ProtocolError(f"call {frame.id} is under way already")
         now_s = time.monotonic()
@@ -93,8 +103,11 @@ class PeerCalls:
         function = self._dispatcher.functions.get(head.function)
         if function is None or function.route.digest != head.digest:
             raise NotDeployed(f"this box does not serve that bundle of {head.function!r}")
-        if not 1 <= head.hops <= MAX_HOPS:
-            raise NotDeployed(f"the call was forwarded {head.hops} times; {MAX_HOPS} is the most")
+        if len(head.via) > MAX_FORWARDS:
+            most = f"{MAX_FORWARDS} times is the most"
+            raise NotDeployed(f"the call was forwarded by {', '.join(head.via)}; {most}")
+        if self._here in head.via:
+            raise NotDeployed(f"the call was forwarded by {', '.join(head.via)}: it was here")
         return self._memory.hold(len(frame.body))
 
     def _pending(self, frame: Call, head: PeerHead, now_s: float) -> PendingCall:
@@ -112,13 +125,14 @@ class PeerCalls:
             aux=frame.aux,
             head=head.head,
             answered=asyncio.get_running_loop().create_future(),
-            choice=Choice(variant=head.variant),
+            choice=Choice(variant=head.variant, not_at=head.via),
             body=frame.body,
             size_bytes=len(frame.body),
             request_id=head.request_id,
             traceparent=head.traceparent,
             priority=head.priority,
-            hops=head.hops,
+            via=head.via,
+            hops=len(head.via),
             idempotent=head.idempotent,
         )
 

@@ -8,11 +8,14 @@ import msgspec
 
 from edgefn.errors import EdgefnError, ErrorBody, ProtocolError, ReplicaLost
 from edgefn.gateway.flight import Control, Flight
+from edgefn.gateway.peer_asks import PeerAsks
 from edgefn.gateway.peer_calls import PeerCalls
 from edgefn.gateway.peer_protocol import PeerProtocol
 from edgefn.gateway.peer_wire import (
     Echo,
     Greeting,
+    PeerAnswered,
+    PeerAsk,
     PeerFrame,
     PeerHead,
     Probe,
@@ -66,13 +69,17 @@ class PeerLink:
         control: Told what becomes of flights.
         owner: Told all else.
         calls: Answers what the peer calls.
+        asks: Of operators, in both directions.
         prober: Says when to probe.
+        here: Name of this box.
 
     Attributes:
         protocol: The connection.
         greeting: Of the peer.
         calls: Of the peer, under way here.
+        asks: Of operators, in both directions.
         summary: The last one that came.
+        retired: Whether it takes no new calls any more.
     """
 
     def __init__(
@@ -83,12 +90,17 @@ class PeerLink:
         control: Control,
         owner: PeerLinkOwner,
         calls: PeerCalls,
+        asks: PeerAsks,
         prober: Prober,
+        here: str,
     ) -> None:
         self.protocol = protocol
         self.greeting = greeting
         self.calls = calls
+        self.asks = asks
         self.summary = Summary()
+        self.retired = False
+        self._here = here
         self._control = control
         self._owner = owner
         self._prober = prober
@@ -142,6 +154,7 @@ class PeerLink:
         flights, self._flights = self._flights, {}
         self._forgotten.clear()
         self.calls.close()
+        self.asks.close()
         for flight in flights.values():
             yield flight, self.protocol.take_back(flight.id)
 
@@ -162,6 +175,10 @@ class PeerLink:
             case Summary():
                 self.summary = frame
                 self._owner.summarised(self, frame)
+            case PeerAsk():
+                self.asks.take(frame)
+            case PeerAnswered():
+                self.asks.answered(frame)
             case _:
                 raise ProtocolError(f"a {type(frame).__name__.lower()} is not for here")
 
@@ -186,7 +203,7 @@ class PeerLink:
             function=call.function,
             variant=flight.send.variant,
             digest=self._owner.digest_of(call.function),
-            hops=call.hops + 1,
+            via=(*call.via, self._here),
             priority=call.priority,
             idempotent=call.idempotent,
             request_id=call.request_id,

@@ -8,24 +8,39 @@ from math import inf
 from edgefn.gateway.call import PendingCall
 from edgefn.gateway.control import FunctionRoute
 from edgefn.gateway.dispatcher import Dispatcher
-from edgefn.gateway.peer_wire import OfferedFunction, OfferedVariant, Summary
+from edgefn.gateway.peer_relay import Lacking
+from edgefn.gateway.peer_wire import MAX_FORWARDS, OfferedFunction, OfferedVariant
 from edgefn.routing.table import HERE
 from edgefn_runtime.wire import Content
 
 
-def offered_by(dispatcher: Dispatcher) -> Summary:
-    """Returns all that peers may call here now."""
-    return Summary(
-        tuple(
-            OfferedFunction(
-                function.route.name,
-                function.route.digest,
-                _variants(function.route, _backlogs(dispatcher, function.route)),
-            )
-            for function in dispatcher.functions.values()
-            if function.route.digest and function.route.state == "serving"
+def offered_by(dispatcher: Dispatcher) -> tuple[OfferedFunction, ...]:
+    """Returns all that this box would answer for peers now."""
+    return tuple(
+        OfferedFunction(
+            function.route.name,
+            function.route.digest,
+            _variants(function.route, _backlogs(dispatcher, function.route)),
         )
+        for function in dispatcher.functions.values()
+        if function.route.digest and function.route.state == "serving"
     )
+
+
+def lacking(dispatcher: Dispatcher) -> dict[str, Lacking]:
+    """Returns the functions of which this box does not serve all, by name."""
+    routes = [one.route for one in dispatcher.functions.values() if one.route.digest]
+    return {
+        route.name: Lacking(digest=route.digest, tiers=route.spec.tiers, served=served)
+        for route in routes
+        if len(served := _served(route)) < len(route.variants)
+    }
+
+
+def _served(route: FunctionRoute) -> frozenset[str]:
+    if route.state != "serving":
+        return frozenset()
+    return frozenset(one.variant.name for one in route.variants if one.state == "available")
 
 
 def _variants(route: FunctionRoute, backlog_s: dict[str, float]) -> tuple[OfferedVariant, ...]:
@@ -53,7 +68,7 @@ def _backlogs(dispatcher: Dispatcher, route: FunctionRoute) -> dict[str, float]:
         aux=0,
         head=b"",
         answered=asyncio.get_running_loop().create_future(),
-        hops=1,
+        hops=MAX_FORWARDS,
     )
     least_s: dict[str, float] = {}
     for one in dispatcher.explain(asked).candidates:

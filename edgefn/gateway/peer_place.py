@@ -1,14 +1,17 @@
 """A peer's box as the router sees it: one place, over however many connections lead there."""
 
+from collections.abc import Iterable
+
 from edgefn.errors import ProtocolError
 from edgefn.gateway.flight import Flight
 from edgefn.gateway.peer_link import PeerLink
-from edgefn.gateway.peer_wire import Summary
+from edgefn.gateway.peer_wire import OfferedFunction
 from edgefn.gateway.table import PeerEndpoint
 from edgefn.routing.events import LoadReported
 from edgefn.routing.table import DeployedEndpoint, Place
 
 _LOAD_STEP_S = 0.05  # a start that takes so much longer or shorter is worth a new table
+_WAY_STEP_S = 0.01  # and so is a way beyond a place
 
 
 class PeerPlace:
@@ -17,14 +20,20 @@ class PeerPlace:
     More than one link leads to a box that has several gateways, when both sides dial, and for a
     moment when a peer dials again before its lost connection was noticed: the newest is used.
 
+    Args:
+        place: As the router is told.
+        relay: By way of which it is reached; None: there are links to it.
+
     Attributes:
         place: As the router is told.
         links: That have said what the box serves, the newest last.
+        retiring: That take no more calls, but still have some.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, relay: "PeerPlace | None" = None) -> None:
         self.place = place
-        self.links: list[PeerLink] = []
+        self.links: list[PeerLink] = [] if relay is None else relay.links
+        self.retiring: list[PeerLink] = [] if relay is None else relay.retiring
 
     @property
     def active(self) -> PeerLink:
@@ -43,41 +52,42 @@ class PeerPlace:
 
     def forget(self, flight: Flight) -> None:
         """Stops waiting for a call, and tells the peer so."""
-        for link in reversed(self.links):
+        for link in (*reversed(self.links), *self.retiring):
             if link.forget(flight):
                 return
 
 
-def endpoint_name(box: str, function: str, variant: str) -> str:
-    """Returns the name of the endpoint that a function's variant is at a peer."""
-    return f"{box}/{function}/{variant}"
+def endpoint_name(place: str, function: str, variant: str) -> str:
+    """Returns the name of the endpoint that a function's variant is at a place."""
+    return f"{place}/{function}/{variant}"
 
 
-def endpoints_of(box: str, summary: Summary) -> tuple[PeerEndpoint, ...]:
-    """Returns what the router may choose at a peer, by what that says of itself."""
+def endpoints_of(place: str, functions: Iterable[OfferedFunction]) -> tuple[PeerEndpoint, ...]:
+    """Returns what the router may choose at a place, by what was said of it."""
     return tuple(
         PeerEndpoint(
             function=function.name,
             digest=function.digest,
             variant=variant.name,
             endpoint=DeployedEndpoint(
-                name=endpoint_name(box, function.name, variant.name),
-                place=box,
+                name=endpoint_name(place, function.name, variant.name),
+                place=place,
                 replicas=variant.replicas,
                 load_s=round(variant.load_s / _LOAD_STEP_S) * _LOAD_STEP_S,
+                beyond_s=round(variant.beyond_s / _WAY_STEP_S) * _WAY_STEP_S,
             ),
         )
-        for function in summary.functions
+        for function in functions
         for variant in function.variants
     )
 
 
-def loads_of(box: str, summary: Summary) -> tuple[LoadReported, ...]:
-    """Returns what the router is told of the loads at a peer."""
+def loads_of(place: str, functions: Iterable[OfferedFunction]) -> tuple[LoadReported, ...]:
+    """Returns what the router is told of the loads at a place."""
     return tuple(
         LoadReported(
-            endpoint_name(box, function.name, variant.name), variant.backlog_s, variant.replicas
+            endpoint_name(place, function.name, variant.name), variant.backlog_s, variant.replicas
         )
-        for function in summary.functions
+        for function in functions
         for variant in function.variants
     )

@@ -22,13 +22,15 @@ class PeerProtocol(FrameStream):
     Args:
         greeting: What is said of this side.
         on_greeted: Told once, when the other side has said who it is.
-        wants_hub: Whether it must be the hub of the fleet.
+        dialled: Whether this side made the connection.
+        wants_hub: Whether the peer must be the hub of the fleet.
 
     Attributes:
         on_frame: Told of each frame after the greeting; set by `on_greeted`.
         greeted: Becomes the greeting of the peer, or the reason why there is none.
         heard_s: When the peer was last heard.
-        wants_hub: Whether it must be the hub of the fleet.
+        dialled: Whether this side made the connection.
+        wants_hub: Whether the peer must be the hub of the fleet.
         is_secure: Whether it is over TLS.
         identity: Who holds the certificate that the peer shows, if it shows one.
     """
@@ -38,6 +40,7 @@ class PeerProtocol(FrameStream):
         greeting: Greeting,
         on_greeted: Callable[["PeerProtocol", Greeting], None],
         *,
+        dialled: bool = False,
         wants_hub: bool = False,
     ) -> None:
         super().__init__()
@@ -47,6 +50,7 @@ class PeerProtocol(FrameStream):
         self.on_frame: Callable[[PeerFrame], None] = _refuse_early
         self.greeted: asyncio.Future[Greeting] = asyncio.get_running_loop().create_future()
         self.heard_s = time.monotonic()
+        self.dialled = dialled
         self.wants_hub = wants_hub
         self.is_secure = False
         self.identity: Identity | None = None

@@ -7,6 +7,8 @@ call, and both sides may send each of them. Beside these:
     summary   length u32 | 17 u8 | msgpack of `Summary`
     probe     length u32 | 18 u8 | id u32 | padding; to be answered at once
     echo      length u32 | 19 u8 | id u32; the answer to a probe
+    ask       length u32 | 20 u8 | msgpack of `PeerAsk`
+    answered  length u32 | 21 u8 | msgpack of `PeerAnswered`
 """
 
 import struct
@@ -18,9 +20,13 @@ from edgefn.errors import ProtocolError
 from edgefn.routing.table import USUAL_PRIORITY
 from edgefn_runtime.wire import Call, Cancel, FrameCutter, Reply, parse_frame
 
-PEER_PROTOCOL: Final = 1
+PEER_PROTOCOL: Final = 2
+MAX_FORWARDS: Final = 2  # of a call
+MAX_ASK_BYTES: Final = 16 * 1024
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
-_GREETING, _SUMMARY, _PROBE, _ECHO = 16, 17, 18, 19
+_GREETING, _SUMMARY, _PROBE, _ECHO, _ASK, _ANSWERED = 16, 17, 18, 19, 20, 21
+_AROUND_BODY_BYTES: Final = 1024  # what an answer has around its body, at most
 _LENGTH = struct.Struct("<I")
 _NUMBERED = struct.Struct("<IBI")
 
@@ -50,7 +56,7 @@ class PeerHead(msgspec.Struct, frozen=True, omit_defaults=True):
         function: That is called.
         variant: That is to answer.
         digest: Of the bundle: no other one may answer.
-        hops: How often it was forwarded, this time included.
+        via: Boxes that forwarded it, this time included, the first one first.
         priority: From 0 to 9.
         idempotent: Whether its caller says that it may run twice.
         request_id: For logs.
@@ -61,7 +67,7 @@ class PeerHead(msgspec.Struct, frozen=True, omit_defaults=True):
     function: str
     variant: str
     digest: str
-    hops: int = 1
+    via: tuple[str, ...] = ()
     priority: int = USUAL_PRIORITY
     idempotent: bool = False
     request_id: str = ""
@@ -77,12 +83,14 @@ class OfferedVariant(msgspec.Struct, frozen=True, omit_defaults=True):
         replicas: That answer now; 0: the next call starts one.
         load_s: How long that takes; 0 if not known.
         backlog_s: How long a call would wait.
+        beyond_s: What it needs beyond the box that offers it, if another one answers.
     """
 
     name: str
     replicas: int = 0
     load_s: float = 0.0
     backlog_s: float = 0.0
+    beyond_s: float = 0.0
 
 
 class OfferedFunction(msgspec.Struct, frozen=True):
@@ -93,10 +101,18 @@ class OfferedFunction(msgspec.Struct, frozen=True):
     variants: tuple[OfferedVariant, ...]
 
 
+class Relay(msgspec.Struct, frozen=True):
+    """What a box does not serve itself, but peers of it in one tier."""
+
+    tier: str
+    functions: tuple[OfferedFunction, ...]
+
+
 class Summary(msgspec.Struct, frozen=True):
-    """All that a box serves for its peers now."""
+    """All that a box serves for its peers now, and what it would send on."""
 
     functions: tuple[OfferedFunction, ...] = ()
+    relays: tuple[Relay, ...] = ()
 
 
 class Probe(msgspec.Struct, frozen=True, gc=False):
@@ -112,7 +128,32 @@ class Echo(msgspec.Struct, frozen=True, gc=False):
     id: int
 
 
-PeerFrame = Call | Reply | Cancel | Greeting | Summary | Probe | Echo
+class PeerAsk(msgspec.Struct, frozen=True):
+    """An operator's request that the hub hands to a box: `GET`, without a body.
+
+    Attributes:
+        id: Of the answer.
+        path: As it was sent, without the query.
+        query: By name.
+        caller: As in `control.Ask`.
+    """
+
+    id: int
+    path: str
+    query: dict[str, str]
+    caller: str = ""
+
+
+class PeerAnswered(msgspec.Struct, frozen=True):
+    """The answer to a `PeerAsk`: a status of HTTP, and what goes with it."""
+
+    id: int
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+PeerFrame = Call | Reply | Cancel | Greeting | Summary | Probe | Echo | PeerAsk | PeerAnswered
 
 
 def encode_greeting(greeting: Greeting) -> bytes:
@@ -134,6 +175,30 @@ def encode_probe(probe: Probe) -> bytes:
 def encode_echo(echo: Echo) -> bytes:
     """Returns the bytes of an echo."""
     return _NUMBERED.pack(5, _ECHO, echo.id)
+
+
+def encode_ask(ask: PeerAsk) -> bytes:
+    """Returns the bytes of a request.
+
+    Raises:
+        ProtocolError: It does not fit a frame.
+    """
+    frame = _message(_ASK, ask)
+    if len(frame) > MAX_ASK_BYTES:
+        raise ProtocolError(f"a request of {len(frame)} bytes; at most {MAX_ASK_BYTES} are sent on")
+    return frame
+
+
+def encode_answered(answered: PeerAnswered) -> bytes:
+    """Returns the bytes of an answer.
+
+    Raises:
+        ProtocolError: It does not fit a frame.
+    """
+    size = len(answered.body)
+    if size > MAX_ANSWER_BYTES:
+        raise ProtocolError(f"an answer of {size} bytes; at most {MAX_ANSWER_BYTES} are sent on")
+    return _message(_ANSWERED, answered)
 
 
 def decode_head(call: Call) -> PeerHead:
@@ -163,6 +228,16 @@ class PeerFrameReader(FrameCutter):
 
 def _parse(frame: bytes) -> PeerFrame:
     kind = frame[4] if len(frame) > 4 else 0
+    if kind >= _GREETING:
+        return _parse_own(kind, frame)
+    parsed = parse_frame(frame)
+    if not isinstance(parsed, Call | Reply | Cancel):
+        raise ProtocolError(f"a {type(parsed).__name__.lower()} is not for a peer")
+    return parsed
+
+
+def _parse_own(kind: int, frame: bytes) -> PeerFrame:
+    """Returns a frame that only peers send each other."""
     try:
         match kind:
             case 16:
@@ -173,12 +248,13 @@ def _parse(frame: bytes) -> PeerFrame:
                 return Probe(_NUMBERED.unpack_from(frame)[2], len(frame))
             case 19:
                 return Echo(_NUMBERED.unpack(frame)[2])
+            case 20 if len(frame) <= MAX_ASK_BYTES:
+                return msgspec.msgpack.decode(frame[5:], type=PeerAsk)
+            case 21 if len(frame) <= MAX_ANSWER_BYTES + _AROUND_BODY_BYTES:
+                return msgspec.msgpack.decode(frame[5:], type=PeerAnswered)
     except (struct.error, msgspec.MsgspecError) as error:
         raise ProtocolError(f"malformed frame of kind {kind}: {error}") from error
-    parsed = parse_frame(frame)
-    if not isinstance(parsed, Call | Reply | Cancel):
-        raise ProtocolError(f"a {type(parsed).__name__.lower()} is not for a peer")
-    return parsed
+    raise ProtocolError(f"a frame of kind {kind} with {len(frame)} bytes is not for a peer")
 
 
 def _message(kind: int, message: msgspec.Struct) -> bytes:

@@ -15,21 +15,22 @@ from edgefn.errors import ProtocolError, ReplicaLost
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.control import PlaceReport
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.peer_asks import Answer, PeerAsks
 from edgefn.gateway.peer_calls import PeerCalls
-from edgefn.gateway.peer_dial import keep_dialled
+from edgefn.gateway.peer_dials import Dials
 from edgefn.gateway.peer_link import PeerLink
-from edgefn.gateway.peer_offer import offered_by
-from edgefn.gateway.peer_place import PeerPlace, endpoints_of, loads_of
+from edgefn.gateway.peer_offer import lacking, offered_by
+from edgefn.gateway.peer_places import PeerPlaces
 from edgefn.gateway.peer_protocol import PeerProtocol, check_holder
+from edgefn.gateway.peer_relay import Relays
 from edgefn.gateway.peer_wire import Greeting, Summary
 from edgefn.gateway.prober import Prober
-from edgefn.gateway.table import PeerEndpoint
-from edgefn.routing.events import ProbeAnswered, ProbeSent
-from edgefn.routing.table import Place
 
 _TICK_S: Final = 0.05
 _MAX_ACCEPTED: Final = 256
 _GREET_S: Final = 3.0
+_RETIRE_S: Final = 10.0  # at most, for what a link has under way
+_QUIET_S: Final = 0.3  # what the peer sent before it heard of the end has come by then
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Peers:
         memory: Bounds what bodies hold.
         times: How often peers are spoken to.
         registry: Of the certificates that count.
+        answer: Answers what the hub asks for its operators.
     """
 
     def __init__(
@@ -69,22 +71,23 @@ class Peers:
         *,
         times: Times = USUAL_TIMES,
         registry: Registry | None = None,
+        answer: Answer | None = None,
     ) -> None:
         self._greeting = greeting
         self._dispatcher = dispatcher
         self._memory = memory
         self._times = times
         self._registry = registry or Registry()
+        self._answer = answer
         self._links: set[PeerLink] = set()
         self._ungreeted: dict[PeerProtocol, float] = {}
-        self._places: dict[str, PeerPlace] = {}
-        self._endpoints: dict[str, tuple[PeerEndpoint, ...]] = {}
-        self._known: dict[str, Place] = {}  # also those that are down
+        self._places = PeerPlaces(dispatcher)
+        self._dials = Dials(partial(self._protocol, True), self._retire)
         self._changed = False
         self._told_s = 0.0
         self._closing = False
         self._server: asyncio.Server | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self, listener: socket.socket | None, addresses: tuple[str, ...]) -> None:
         """Starts to listen, and to dial.
@@ -97,24 +100,29 @@ class Peers:
         if listener is not None:
             self._server = await loop.create_server(self.accept, sock=listener)
         for address in addresses:
-            host, _, port = address.rpartition(":")
-            dialling = keep_dialled(host.strip("[]"), int(port), self._protocol)
-            self._tasks.append(loop.create_task(dialling))
-        self._tasks.append(loop.create_task(self._keep_telling()))
+            self._dials.add(address)
+        self._telling = loop.create_task(self._keep_telling())
 
-    def dial_upstreams(self, addresses: tuple[str, ...], context: ssl.SSLContext) -> None:
-        """Keeps hubs connected, with TLS.
+    def dial_hub(self, addresses: tuple[str, ...], context: ssl.SSLContext) -> None:
+        """Keeps the hub connected, with TLS.
 
         Args:
-            addresses: To dial, as `host:port`.
+            addresses: Where it is, as `host:port`.
             context: Shows the certificate of this box.
         """
-        loop = asyncio.get_running_loop()
         for address in addresses:
-            host, _, port = address.rpartition(":")
-            make = partial(self._protocol, wants_hub=True)
-            dialling = keep_dialled(host.strip("[]"), int(port), make, context)
-            self._tasks.append(loop.create_task(dialling))
+            self._dials.add(address, context, wants_hub=True)
+
+    def follow_upstreams(self, addresses: tuple[str, ...], context: ssl.SSLContext) -> None:
+        """Keeps these boxes connected, beside the hub, until it is told others.
+
+        Calls that are under way over a link that is not wanted any more are answered first.
+
+        Args:
+            addresses: All of them, as `host:port`.
+            context: Shows the certificate of this box.
+        """
+        self._dials.follow(addresses, context)
 
     def end_revoked(self) -> None:
         """Ends the links of boxes whose certificate does not count any more."""
@@ -135,7 +143,12 @@ class Peers:
 
     def reports(self) -> tuple[PlaceReport, ...]:
         """Returns what the box tells operators of each peer that was linked."""
-        return tuple(self._report(place) for place in self._known.values())
+        return self._places.reports()
+
+    def asks_of(self, box: str) -> PeerAsks | None:
+        """Returns how to ask a box; None: no link to it is up here."""
+        link = self._places.link_to(box)
+        return link.asks if link is not None else None
 
     def withdraw(self) -> None:
         """Tells all peers to send nothing more: the box is about to end."""
@@ -150,89 +163,23 @@ class Peers:
         self._closing = True
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+        await self._dials.aclose()
         for protocol in (*self._ungreeted, *(link.protocol for link in self._links)):
             protocol.abort("the gateway stops")
 
-    # What links tell (`peer_link.PeerLinkOwner`).
-
-    def digest_of(self, function: str) -> str:
-        """Returns the digest of the bundle that is called by this name, or nothing."""
-        found = self._dispatcher.functions.get(function)
-        return found.route.digest if found is not None else ""
-
-    def summarised(self, link: PeerLink, summary: Summary) -> None:
-        """Tells the router what a peer has, and how busy it is."""
-        box = link.greeting.box
-        place = self._places.get(box)
-        if place is None:
-            greeting = link.greeting
-            place = PeerPlace(Place(name=box, tier=greeting.tier, site=greeting.site))
-            self._places[box] = place
-            self._remember(place.place)
-        if link not in place.links:
-            place.links.append(link)
-        if place.active is not link:
-            return
-        endpoints = endpoints_of(box, summary)
-        if self._endpoints.get(box) != endpoints:
-            self._offer(place, endpoints)
-        for load in loads_of(box, summary):
-            self._dispatcher.observe(load)
-
-    def not_taken(self, link: PeerLink, endpoint: str) -> None:
-        """Takes an endpoint out, until the peer says again what it has."""
-        box = link.greeting.box
-        place, before = self._places.get(box), self._endpoints.get(box, ())
-        left = tuple(one for one in before if one.endpoint.name != endpoint)
-        if place is not None and left != before:
-            self._offer(place, left)
-
-    def probe_sent(self, link: PeerLink) -> None:
-        """Tells the router."""
-        self._dispatcher.observe(ProbeSent(link.greeting.box))
-
-    def probe_answered(self, link: PeerLink, took_s: float, size_bytes: int) -> None:
-        """Tells the router."""
-        self._dispatcher.observe(ProbeAnswered(link.greeting.box, took_s, size_bytes))
-
-    def _remember(self, place: Place) -> None:
-        self._known.pop(place.name, None)
-        self._known[place.name] = place
-        if len(self._known) > _MAX_ACCEPTED:
-            gone = next((name for name in self._known if name not in self._places), place.name)
-            del self._known[gone]
-
-    def _report(self, place: Place) -> PlaceReport:
-        up = self._places.get(place.name)
-        if up is None:
-            return PlaceReport(place.name, place.tier, False)
-        rtt_s = round(self._dispatcher.round_trip_s(place.name), 4)
-        calls = sum(link.under_way for link in up.links)
-        return PlaceReport(place.name, place.tier, True, rtt_s, calls)
-
-    def _offer(self, place: PeerPlace, endpoints: tuple[PeerEndpoint, ...]) -> None:
-        """Lets the dispatcher send to exactly these endpoints of a place."""
-        box = place.place.name
-        before = {one.endpoint.name for one in self._endpoints.get(box, ())}
-        self._endpoints[box] = endpoints
-        self._dispatcher.set_place(place.place, endpoints)
-        for one in endpoints:
-            if one.endpoint.name not in before:
-                self._dispatcher.connected(one.endpoint.name, place)
-
     def accept(self) -> PeerProtocol:
         """Returns the protocol of a connection that a peer made."""
-        protocol = self._protocol()
+        protocol = self._protocol(dialled=False)
         if len(self._links) + len(self._ungreeted) > _MAX_ACCEPTED:
             loop = asyncio.get_running_loop()
             loop.call_soon(protocol.abort, f"there are {_MAX_ACCEPTED} links already")
         return protocol
 
-    def _protocol(self, *, wants_hub: bool = False) -> PeerProtocol:
-        protocol = PeerProtocol(self._greeting, self._greeted, wants_hub=wants_hub)
+    def _protocol(self, dialled: bool, wants_hub: bool = False) -> PeerProtocol:
+        protocol = PeerProtocol(self._greeting, self._greeted, dialled=dialled, wants_hub=wants_hub)
         self._ungreeted[protocol] = time.monotonic()
         protocol.closed.add_done_callback(partial(self._not_greeted, protocol))
         return protocol
@@ -244,13 +191,18 @@ class Peers:
     def _greeted(self, protocol: PeerProtocol, greeting: Greeting) -> None:
         self._check(protocol, greeting)
         self._ungreeted.pop(protocol, None)
+        here, peer = self._greeting.box, greeting.box
+        from_hub = protocol.identity is not None and protocol.identity.is_hub
+        write = protocol.write
         link = PeerLink(
             protocol,
             greeting,
             control=self._dispatcher.flights,
-            owner=self,
-            calls=PeerCalls(self._dispatcher, self._memory, protocol.write),
+            owner=self._places,
+            calls=PeerCalls(self._dispatcher, self._memory, write, here=here, peer=peer),
+            asks=PeerAsks(peer, write, self._answer if from_hub else None),
             prober=Prober(time.monotonic()),
+            here=here,
         )
         self._links.add(link)
         protocol.closed.add_done_callback(partial(self._lost, link))
@@ -278,16 +230,7 @@ class Peers:
     def _lost(self, link: PeerLink, closed: asyncio.Future[str]) -> None:
         why, box = closed.result(), link.greeting.box
         self._links.discard(link)
-        place = self._places.get(box)
-        if place is not None and link in place.links:
-            was_active = place.active is link
-            place.links.remove(link)
-            if not place.links:
-                del self._places[box]
-                self._endpoints.pop(box, None)
-                self._dispatcher.remove_place(box)
-            elif was_active:
-                self.summarised(place.active, place.active.summary)
+        self._places.lost(link)
         error = ReplicaLost(f"the link to box {box} was lost before it answered: {why}")
         for flight, unsent in link.take_lost():
             self._dispatcher.flights.lost(flight, error, unsent=unsent)
@@ -303,17 +246,38 @@ class Peers:
     def _tell(self, now_s: float) -> None:
         self._end_silent(now_s)
         self.end_revoked()
-        for place in self._places.values():
-            place.active.probe_if_due(now_s)
+        for link in self._places.active():
+            link.probe_if_due(now_s)
         if self._changed or now_s - self._told_s >= self._times.summary_s:
             self._changed, self._told_s = False, now_s
             self._summarise(*self._links)
 
     def _summarise(self, *links: PeerLink) -> None:
-        if links and not self._closing:
-            summary = offered_by(self._dispatcher)
-            for link in links:
-                link.summarise(summary)
+        if not links or self._closing:
+            return
+        functions = offered_by(self._dispatcher)
+        relays = Relays(lacking(self._dispatcher), self._places.reached(_has_dialled))
+        for link in links:
+            if not link.retired:
+                told = relays.offered_to(link.greeting.box) if _has_dialled(link) else ()
+                link.summarise(Summary(functions, told))
+
+    async def _retire(self, protocol: PeerProtocol) -> None:
+        """Lets a link answer what it has, and nothing more."""
+        link = next((one for one in self._links if one.protocol is protocol), None)
+        if link is None:
+            return
+        link.retired = True
+        self._places.retire(link)
+        link.summarise(Summary())
+        busy_s = time.monotonic()
+        until_s = busy_s + _RETIRE_S
+        while not protocol.closed.done() and (now_s := time.monotonic()) < until_s:
+            if link.under_way or len(link.calls):
+                busy_s = now_s
+            if now_s - busy_s > _QUIET_S:
+                return
+            await asyncio.sleep(_TICK_S)
 
     def _end_silent(self, now_s: float) -> None:
         for protocol, since_s in tuple(self._ungreeted.items()):
@@ -323,3 +287,8 @@ class Peers:
         for link in tuple(self._links):
             if now_s - link.protocol.heard_s > silence_s:
                 link.protocol.abort(f"nothing was heard of it for {silence_s:g} s")
+
+
+def _has_dialled(link: PeerLink) -> bool:
+    """Whether the peer made the connection: those who dial this box may not reach each other."""
+    return not link.protocol.dialled

@@ -16,21 +16,25 @@ import uvloop
 from edgefn.access.caller import Registry
 from edgefn.access.table import AccessTable
 from edgefn.errors import ConfigError
+from edgefn.gateway.box_asks import answer_sibling
 from edgefn.gateway.box_link import BoxLink
 from edgefn.gateway.connections import Connections, Server
 from edgefn.gateway.control import (
     REPORT_S,
+    Ask,
+    FromBox,
     GatewayConfig,
     PlaceReport,
     Report,
     Routed,
     Routes,
     Started,
-    StopAccepting,
+    Upstreams,
 )
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.fleet_tls import FleetTls
 from edgefn.gateway.front import make_front
+from edgefn.gateway.hub_asks import answers_of
 from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers
 from edgefn.gateway.secure_port import SecurePort
@@ -56,10 +60,13 @@ class Process:
         here = Place(name=HERE, tier=config.tier, site=config.site)
         self._dispatcher = Dispatcher(self._box.tell, here)
         self._peers: Peers | None = None
+        self._upstreams: tuple[str, ...] = ()
         self._registry = Registry()
         self._tls: FleetTls | None = None
         self._certificate = ""
         self._secure_port: SecurePort | None = None
+        self._gateway: Gateway | None = None
+        self._asks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._status = 0
         self._told: tuple[int, tuple[PlaceReport, ...]] = (-1, ())
@@ -67,6 +74,7 @@ class Process:
     async def run(self) -> int:
         """Serves until the box says stop, or is gone; returns the exit status."""
         gateway = Gateway(self._config, self._dispatcher, self._box, self._report, self._registry)
+        self._gateway = gateway
         await self._box.connect(socket.socket(fileno=self._config.control_fd))
         server = Server(make_front(gateway), self._connections, self._config)
         listener = socket.socket(fileno=self._config.listen_fd)
@@ -92,11 +100,12 @@ class Process:
                     self._secure_port.stop()
                 await self._drain()
         finally:
-            for chore in chores:
+            for chore in (*chores, *self._asks):
                 chore.cancel()
             self._report()
             gateway.marking.flush()
             gateway.uploads.close()
+            gateway.downloads.close()
             if self._secure_port is not None:
                 self._secure_port.close()
             if self._peers is not None:
@@ -116,12 +125,18 @@ class Process:
             box=config.box, tier=config.tier, site=config.site, boot_id=secrets.token_hex(8)
         )
         self._peers = Peers(
-            greeting, self._dispatcher, gateway.body_memory, registry=self._registry
+            greeting,
+            self._dispatcher,
+            gateway.body_memory,
+            registry=self._registry,
+            answer=answers_of(gateway),
         )
+        gateway.peers = self._peers
         listener = socket.socket(fileno=config.peer_fd) if config.peer_fd >= 0 else None
         await self._peers.start(listener, config.peers)
         if dial is not None:
-            self._peers.dial_upstreams(config.upstreams, dial)
+            self._peers.dial_hub(config.upstreams, dial)
+            self._peers.follow_upstreams(self._upstreams, dial)
 
     def _start_secure(self, server: Server) -> None:
         if self._config.secure_fd < 0 or self._tls is None:
@@ -135,17 +150,33 @@ class Process:
         )
         self._secure_port.start()
 
-    def _said(self, message: Routes | AccessTable | StopAccepting) -> None:
-        if isinstance(message, AccessTable):
-            self._follow(message)
-            return
-        if isinstance(message, Routes):
-            self._dispatcher.update(message)
-            self._box.tell(Routed(message.version))
-            if self._peers is not None:
-                self._peers.changed()
-        else:
-            self._stop.set()
+    def _said(self, message: FromBox) -> None:
+        match message:
+            case Routes():
+                self._dispatcher.update(message)
+                self._box.tell(Routed(message.version))
+                if self._peers is not None:
+                    self._peers.changed()
+            case AccessTable():
+                self._follow(message)
+            case Upstreams():
+                self._upstreams = message.addresses
+                if self._peers is not None and self._tls is not None and self._tls.dial is not None:
+                    self._peers.follow_upstreams(message.addresses, self._tls.dial)
+            case Ask():
+                self._ask_peer(message)
+            case _:
+                self._stop.set()
+
+    def _ask_peer(self, ask: Ask) -> None:
+        """Has another box answer what another gateway of this one was asked."""
+        task = asyncio.get_running_loop().create_task(self._reply(ask))
+        self._asks.add(task)
+        task.add_done_callback(self._asks.discard)
+
+    async def _reply(self, ask: Ask) -> None:
+        assert self._gateway is not None
+        self._box.tell(await answer_sibling(self._gateway, ask))
 
     def _follow(self, table: AccessTable) -> None:
         """Takes who has access; a certificate that was revoked ends its links, too."""

@@ -26,23 +26,43 @@ async def explain(
     gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
 ) -> Answer:
     """Says what would be decided about a call now, of all candidates, and why."""
-    query = query_of(request)
-    _check_known(query, _EXPLAIN)
-    spec = gateway.dispatcher.function(parameters[0]).route.spec
-    explanation = gateway.dispatcher.explain(_call(gateway, spec, query))
-    return json_answer(msgspec.json.encode(explanation))
+    return json_answer(explanation_of(gateway, parameters, query_of(request)))
 
 
 async def decisions(
     gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]
 ) -> Answer:
     """Lists the last calls of this gateway, with what had been predicted of them."""
-    query = query_of(request)
+    return json_answer(decisions_told(gateway, parameters, query_of(request)))
+
+
+def explanation_of(
+    gateway: Gateway, parameters: tuple[str, ...], query: Mapping[str, str]
+) -> bytes:
+    """Returns what would be decided about a call now, as JSON.
+
+    Raises:
+        EdgefnError: Nothing can be said of such a call.
+    """
+    _check_known(query, _EXPLAIN)
+    spec = gateway.dispatcher.function(parameters[0]).route.spec
+    explanation = gateway.dispatcher.explain(_call(gateway, spec, query))
+    return msgspec.json.encode(explanation)
+
+
+def decisions_told(
+    gateway: Gateway, parameters: tuple[str, ...], query: Mapping[str, str]
+) -> bytes:
+    """Returns the last calls of this gateway, as JSON.
+
+    Raises:
+        InvalidInput: The query is not what is expected here.
+    """
     _check_known(query, _DECISIONS)
     limit = int(_number(query, "limit", 50, most=KEPT))
     missed = bool(_number(query, "missed", 0, most=1))
     told = gateway.decisions.told(query.get("function", ""), limit, missed=missed)
-    return json_answer(msgspec.json.encode({"decisions": told}))
+    return msgspec.json.encode({"decisions": told})
 
 
 def _call(gateway: Gateway, spec: FunctionSpec, query: Mapping[str, str]) -> PendingCall:
@@ -74,7 +94,7 @@ def _call(gateway: Gateway, spec: FunctionSpec, query: Mapping[str, str]) -> Pen
 
 def _check_known(query: Mapping[str, str], known: tuple[str, ...]) -> None:
     for name in query:
-        if name not in known:
+        if name not in (*known, "box"):
             raise InvalidInput(f"unknown parameter {name[:40]!r}; there are {', '.join(known)}")
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from edgefn.access.needs import Need
 from edgefn.gateway import admin, catalogue, readiness, route_admin, v2
 from edgefn.gateway.answer import Answer
+from edgefn.gateway.control import DESIRED_PATH
 from edgefn.gateway.errors import MethodNotAllowed, NotFound
 from edgefn.gateway.invoke import invoke
 from edgefn.gateway.state import Gateway
@@ -21,12 +22,17 @@ Handler = Callable[[Gateway, web.BaseRequest, tuple[str, ...]], Awaitable[Answer
 
 
 class Route(NamedTuple):
-    """One line of the table. None is without a need: what anyone may ask says so, too."""
+    """One line of the table. None is without a need: what anyone may ask says so, too.
+
+    `of_any_box`: at a hub, it can be asked of each box of the fleet, too, with its name as `box` in
+    the query. Only what changes nothing is among these.
+    """
 
     method: str
     path: str
     handler: Handler
     need: Need
+    of_any_box: bool = False
 
     @property
     def names_function(self) -> bool:
@@ -41,7 +47,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/openapi.json", catalogue.openapi_document, Need.CALL),
     Route("GET", "/healthz", readiness.healthz, Need.NOTHING),
     Route("GET", "/readyz", readiness.readyz, Need.NOTHING),
-    Route("GET", "/metrics", admin.metrics, Need.METRICS),
+    Route("GET", "/metrics", admin.metrics, Need.METRICS, of_any_box=True),
     Route("GET", "/v2", v2.server_metadata, Need.CALL),
     Route("GET", "/v2/health/live", v2.server_live, Need.NOTHING),
     Route("GET", "/v2/health/ready", v2.server_ready, Need.NOTHING),
@@ -51,30 +57,34 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v2/models/{name}/versions/{version}/ready", v2.model_ready, Need.CALL),
     Route("POST", "/v2/models/{name}/infer", v2.infer, Need.CALL),
     Route("POST", "/v2/models/{name}/versions/{version}/infer", v2.infer, Need.CALL),
-    Route("GET", "/admin/v1/status", admin.ask, Need.OPERATE),
-    Route("GET", "/admin/v1/counts", admin.ask, Need.OPERATE),
-    Route("GET", "/admin/v1/decisions", route_admin.decisions, Need.OPERATE),
-    Route("GET", "/admin/v1/route/{name}", route_admin.explain, Need.OPERATE),
-    Route("GET", "/admin/v1/events", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/status", admin.ask, Need.OPERATE, of_any_box=True),
+    Route("GET", "/admin/v1/counts", admin.ask, Need.OPERATE, of_any_box=True),
+    Route("GET", "/admin/v1/decisions", route_admin.decisions, Need.OPERATE, of_any_box=True),
+    Route("GET", "/admin/v1/route/{name}", route_admin.explain, Need.OPERATE, of_any_box=True),
+    Route("GET", "/admin/v1/events", admin.ask, Need.OPERATE, of_any_box=True),
     Route("POST", "/admin/v1/events", admin.ask, Need.OPERATE),
     Route("DELETE", "/admin/v1/events", admin.ask, Need.OPERATE),
-    Route("GET", "/admin/v1/events/tail", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/events/tail", admin.ask, Need.OPERATE, of_any_box=True),
     Route("POST", "/admin/v1/blobs/missing", admin.ask, Need.DEPLOY),
     Route("PUT", "/admin/v1/blobs/{sha256}", admin.put_blob, Need.DEPLOY),
-    Route("GET", "/admin/v1/deployments", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/deployments", admin.ask, Need.OPERATE, of_any_box=True),
     Route("POST", "/admin/v1/deployments", admin.ask, Need.DEPLOY),
-    Route("GET", "/admin/v1/deployments/{name}", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/deployments/{name}", admin.ask, Need.OPERATE, of_any_box=True),
     Route("DELETE", "/admin/v1/deployments/{name}", admin.ask, Need.DEPLOY),
-    Route("GET", "/admin/v1/deployments/{name}/history", admin.ask, Need.OPERATE),
+    Route("GET", "/admin/v1/deployments/{name}/history", admin.ask, Need.OPERATE, of_any_box=True),
     Route("POST", "/admin/v1/deployments/{name}/rollback", admin.ask, Need.OPERATE),
-    Route("GET", "/admin/v1/deployments/{name}/logs", admin.logs, Need.OPERATE),
+    Route("GET", "/admin/v1/deployments/{name}/logs", admin.logs, Need.OPERATE, of_any_box=True),
     Route("GET", "/admin/v1/keys", admin.ask, Need.ADMIN),
     Route("POST", "/admin/v1/keys", admin.ask, Need.ADMIN),
     Route("DELETE", "/admin/v1/keys/{id}", admin.ask, Need.ADMIN),
     Route("POST", "/admin/v1/join-tokens", admin.ask, Need.ADMIN),
+    Route("GET", "/admin/v1/fleet", admin.ask, Need.OPERATE),
     Route("GET", "/fleet/v1/authority", admin.ask, Need.NOTHING),
     Route("POST", "/fleet/v1/join", admin.ask, Need.JOIN),
     Route("POST", "/fleet/v1/renew", admin.ask, Need.FLEET),
+    Route("GET", DESIRED_PATH, admin.pull, Need.FLEET),
+    Route("POST", "/fleet/v1/report", admin.ask, Need.FLEET),
+    Route("GET", "/fleet/v1/blobs/{sha256}", admin.get_blob, Need.FLEET),
 )
 
 _PARAMETER: Final = "{}"

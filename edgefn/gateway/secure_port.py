@@ -16,6 +16,7 @@ from edgefn.access.tls import PEER_PROTOCOL
 
 MAX_HANDSHAKES: Final = 128
 HANDSHAKE_TIMEOUT_S: Final = 5.0
+_GOODBYE_S: Final = 1.0  # of TLS: who is not reading at the moment does not answer it
 _ACCEPTED_AT_ONCE: Final = 64
 _PAUSE_S: Final = 0.5  # when no descriptor is left
 
@@ -108,6 +109,7 @@ class SecurePort:
                 sock,
                 ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                ssl_shutdown_timeout=_GOODBYE_S,
             )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             _LOG.debug("no TLS: %s", error)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from edgefn.access.caller import Registry
+from edgefn.gateway.blob_answer import BlobDownloads
 from edgefn.gateway.blobs import BlobUploads
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.box_link import BoxLink
@@ -14,6 +15,7 @@ from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.guard import Guard
 from edgefn.gateway.marking import Marking
 from edgefn.gateway.openapi import OpenApi
+from edgefn.gateway.peers import Peers
 from edgefn.routing.table import HERE
 from edgefn_runtime.wire import MAX_BODY_BYTES
 
@@ -31,8 +33,10 @@ class Gateway:
         decisions: What became of the last calls.
         marking: Tells the box what alerts saw in answers.
         uploads: Takes blobs.
+        downloads: Sends blobs.
         body_memory: Bounds what large bodies hold.
         openapi: Describes the functions.
+        peers: The links to other boxes; None: there are none.
         guard: Lets requests in.
         max_body_bytes: Most that a call may bring.
         tier_and_box: Header lines of what is answered by this box.
@@ -54,8 +58,10 @@ class Gateway:
         self.decisions = dispatcher.decisions
         self.marking = Marking(box)
         self.uploads = BlobUploads(config.store)
+        self.downloads = BlobDownloads(config.store)
         self.body_memory = BodyMemory(_BODY_MEMORY_BYTES)
         self.openapi = OpenApi()
+        self.peers: Peers | None = None
         self.guard = Guard(registry)
         self.max_body_bytes = min(config.max_body_bytes, MAX_BODY_BYTES)
         self.tier_and_box = _tier_and_box(config.tier, config.box)

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from edgefn.errors import ErrorBody
+from edgefn.gateway.control import Answered
 
 STATUSES: Final[dict[str, int]] = {
     "invalid_input": 400,
@@ -28,6 +29,7 @@ STATUSES: Final[dict[str, int]] = {
     "body_too_large": 413,
     "bundle_too_large": 413,
     "unsupported_media_type": 415,
+    "range_not_satisfiable": 416,
     "accuracy_unattainable": 422,
     "blob_missing": 422,
     "deployment_failed": 422,
@@ -109,3 +111,9 @@ def encode_error(error: ErrorBody, request_id: str, shape: Shape) -> bytes:
     if shape is Shape.MSGPACK:
         return msgspec.msgpack.encode(body)
     return msgspec.json.encode(body)
+
+
+def refused(number: int, error: ErrorBody) -> Answered:
+    """Returns an error as the answer to an `Ask`."""
+    told = {"code": error.code, "message": error.message, "detail": error.detail}
+    return Answered(number, status_of(error.code), msgspec.json.encode({"error": told}))

@@ -14,10 +14,12 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         variant: Its name; empty: any.
         min_accuracy: What it must have been measured to reach; 0: nothing.
+        not_at: Places to which it does not go: it came from there.
     """
 
     variant: str = ""
     min_accuracy: float = 0.0
+    not_at: tuple[str, ...] = ()
 
 
 def choose(function: str, variants: Sequence[DeployedVariant], choice: Choice) -> DeployedVariant:

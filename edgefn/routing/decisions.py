@@ -36,7 +36,7 @@ class Demand(Protocol):
 
     @property
     def hops(self) -> int:
-        """How often it was forwarded already; what was is never forwarded back or on for ever."""
+        """How often it was forwarded already; the router is told how often that may be."""
 
     @property
     def idempotent(self) -> bool:

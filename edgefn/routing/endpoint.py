@@ -37,7 +37,7 @@ class Endpoint:
         second_choice: Additional handicap of what has no deadline.
         replicas: How many answer there.
         prefix_s: Work that is done here before the call can go there.
-        ahead_s: That, and the start of a replica if there is none.
+        ahead_s: That, the start of a replica if there is none, and the way beyond its place.
         bytes_factor: What of a call's bytes goes over the network.
         limit: Calls that it may hold,
         most: and those that it gets at present.

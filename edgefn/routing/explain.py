@@ -44,7 +44,7 @@ def explain(now_s: float, call: Demand, function: Function, admission: Admission
         refused_share=admission.refused_share(priority),
         least_sds=admission.least_sds(priority),
     )
-    plan = function.plan_for(call.choice, local=call.hops > 0)
+    plan = function.plan_for(call.choice, call.hops)
     for path in plan.paths:
         path.look(now_s)
     winner, decision = _decided(question, plan)

@@ -21,7 +21,7 @@ from edgefn.routing.weights import (
     worths,
 )
 
-_MAX_PLANS: Final = 64  # callers choose accuracies as they like
+_MAX_PLANS: Final = 512  # callers choose accuracies as they like, and peers are many
 
 
 class Function:
@@ -33,6 +33,7 @@ class Function:
         services: How long each variant runs.
         calibrations: By tier.
         startable: Whether replicas may be started here at all.
+        max_forwards: How often a call may be forwarded.
 
     Attributes:
         deployment: As listed.
@@ -46,6 +47,7 @@ class Function:
     __slots__ = (
         "_cold",
         "_endpoints",
+        "_max_forwards",
         "_plans",
         "calibrations",
         "deployment",
@@ -63,19 +65,21 @@ class Function:
         calibrations: dict[str, Calibration],
         *,
         startable: bool,
+        max_forwards: int,
     ) -> None:
         self.deployment = deployment
         self.services = services
         self.calibrations = calibrations
         self.patience_s = WEIGHTS[deployment.objective].patience_s
         self.home = home
+        self._max_forwards = max_forwards
         self._endpoints: list[Endpoint] = []
         self._cold = {
             one.name: ColdStart(one, services[one.name], calibrations[home.tier])
             for one in deployment.variants
             if startable and not one.unavailable and not one.quarantined
         }
-        self._plans: dict[tuple[Choice, bool], Plan] = {}
+        self._plans: dict[tuple[Choice, int], Plan] = {}
         self.connect(())
 
     @property
@@ -106,18 +110,24 @@ class Function:
             start.toll = worth[name].cost + COLD_HANDICAP + TIER_HANDICAP * self._rank(tier)
             start.second_choice = self._second_choice(name, tier)
         self._plans.clear()
-        self.plan = self.plan_for(ANY, local=False)
+        self.plan = self.plan_for(ANY, 0)
 
-    def plan_for(self, choice: Choice | None, *, local: bool) -> Plan:
-        """Returns the candidates of calls that ask for something, or must stay here."""
-        key = (choice or ANY, local)
+    def plan_for(self, choice: Choice | None, hops: int) -> Plan:
+        """Returns the candidates of calls that ask for something, or were forwarded already.
+
+        Args:
+            choice: What they ask for.
+            hops: How often they were forwarded.
+        """
+        forwards = self._max_forwards - hops
+        key = (choice or ANY, forwards)
         plan = self._plans.get(key)
         if plan is None:
             running = {one.variant for one in self._endpoints if one.here}
             cold = {name: start for name, start in self._cold.items() if name not in running}
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
-            plan = make_plan(self.deployment, self._endpoints, cold, key[0], local=local)
+            plan = make_plan(self.deployment, self._endpoints, cold, key[0], forwards=forwards)
             if not self._rank(self.home.tier) and not any(one.here for one in plan.warm):
                 plan.wake = max(plan.cold, key=_merit).variant.name if plan.cold else ""
             self._plans[key] = plan
@@ -127,6 +137,8 @@ class Function:
         place = one.path.place
         handicap = TIER_HANDICAP * self._rank(place.tier)
         if not one.here and place.tier == self.home.tier:
+            handicap += PEER_HANDICAP
+        if place.forwards > 1:
             handicap += PEER_HANDICAP
         if not one.replicas:
             handicap += COLD_HANDICAP

@@ -16,7 +16,7 @@ from edgefn.routing.choice import Choice, choose
 from edgefn.routing.endpoint import UNKNOWN_WORK_S, Endpoint
 from edgefn.routing.network import Path
 from edgefn.routing.service import Service
-from edgefn.routing.table import DeployedVariant, Deployment
+from edgefn.routing.table import DeployedVariant, Deployment, Place
 
 ANY: Final = Choice()
 
@@ -101,7 +101,7 @@ def make_plan(
     cold: Mapping[str, ColdStart],
     choice: Choice,
     *,
-    local: bool,
+    forwards: int,
 ) -> Plan:
     """Returns the candidates for calls of one kind.
 
@@ -110,19 +110,23 @@ def make_plan(
         endpoints: That are connected.
         cold: What could be started here, by variant.
         choice: What the calls ask for.
-        local: Whether they may not leave this box.
+        forwards: How often they may still be forwarded; 0: they must stay here.
     """
     named = [one for one in deployment.variants if choice.variant in ("", one.name)]
     fit = {one.name for one in named if _reaches(deployment, one, choice)}
     low = {one.name for one in named if one.name not in fit} if deployment.degrade else set()
     if not fit:
         return Plan((), (), (), _unattainable(deployment, choice))
-    reachable = [one for one in endpoints if one.here or not local]
+    reachable = [one for one in endpoints if one.here or _may_go(one.path.place, choice, forwards)]
     warm = [one for one in reachable if one.variant in fit]
     starts = [start for name, start in cold.items() if name in fit]
     below = [one for one in reachable if one.variant in low]
     error = None if warm or starts or below else _refusal(deployment, fit)
     return Plan(warm, starts, below, error)
+
+
+def _may_go(place: Place, choice: Choice, forwards: int) -> bool:
+    return place.forwards <= forwards and place.name not in choice.not_at
 
 
 def _reaches(deployment: Deployment, variant: DeployedVariant, choice: Choice) -> bool:

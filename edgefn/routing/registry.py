@@ -16,6 +16,7 @@ class Registry:
 
     Args:
         max_outstanding: Most calls that one replica may hold.
+        max_forwards: How often a call may be forwarded.
 
     Attributes:
         functions: By name.
@@ -26,8 +27,9 @@ class Registry:
         stale: Functions whose endpoints have changed, by name: to be gathered before they are used.
     """
 
-    def __init__(self, max_outstanding: int) -> None:
+    def __init__(self, max_outstanding: int, max_forwards: int) -> None:
         self._max_outstanding = max_outstanding
+        self._max_forwards = max_forwards
         self._listed: dict[str, tuple[Function, DeployedVariant, DeployedEndpoint]] = {}
         self.functions: dict[str, Function] = {}
         self.endpoints: dict[str, Endpoint] = {}
@@ -39,13 +41,13 @@ class Registry:
     def replace(self, now_s: float, table: TableChanged) -> None:
         """Takes what is deployed now; what was learned stays, unless the revision is new."""
         places = {one.name: one for one in table.places}
-        home = places.setdefault(HERE, Place())
+        places.setdefault(HERE, Place())
         self.paths = {name: self._path(now_s, one) for name, one in places.items()}
         self.pools = {name: self.pools.get(name) or Pool() for name in places}
         before, self.functions = self.functions, {}
         for deployment in table.deployments:
             known = before.get(deployment.name)
-            function = _function(now_s, deployment, known, places, home)
+            function = self._function(now_s, deployment, known, places)
             self.functions[deployment.name] = function
         self._listed = {
             one.name: (function, variant, one)
@@ -95,6 +97,31 @@ class Registry:
             function, variant, listed = self._listed[report.endpoint]
             _set_lead(endpoint, variant, listed)
             self._changed(function)
+
+    def _function(
+        self,
+        now_s: float,
+        deployment: Deployment,
+        known: Function | None,
+        places: dict[str, Place],
+    ) -> Function:
+        same = known is not None and known.deployment.revision == deployment.revision
+        learned = known.services if known is not None and same else {}
+        services = {
+            one.name: learned.get(one.name) or Service(one.fixed_s, one.each_s, one.cv)
+            for one in deployment.variants
+        }
+        trusted = known.calibrations if known is not None and same else {}
+        tiers = {place.tier for place in places.values()}
+        home = places[HERE]
+        return Function(
+            deployment,
+            home,
+            services,
+            {tier: trusted.get(tier) or Calibration(now_s) for tier in tiers},
+            startable=_in_tiers(deployment, home, places),
+            max_forwards=self._max_forwards,
+        )
 
     def _path(self, now_s: float, place: Place) -> Path:
         known = self.paths.get(place.name)
@@ -159,28 +186,7 @@ class Registry:
 def _set_lead(endpoint: Endpoint, variant: DeployedVariant, listed: DeployedEndpoint) -> None:
     endpoint.prefix_s = variant.prefix_s
     start_s = 0.0 if endpoint.replicas else listed.load_s
-    endpoint.ahead_s = variant.prefix_s + start_s
-
-
-def _function(
-    now_s: float,
-    deployment: Deployment,
-    known: Function | None,
-    places: dict[str, Place],
-    home: Place,
-) -> Function:
-    same = known is not None and known.deployment.revision == deployment.revision
-    learned = known.services if known is not None and same else {}
-    services = {
-        one.name: learned.get(one.name) or Service(one.fixed_s, one.each_s, one.cv)
-        for one in deployment.variants
-    }
-    trusted = known.calibrations if known is not None and same else {}
-    calibrations = {
-        tier: trusted.get(tier) or Calibration(now_s) for tier in {p.tier for p in places.values()}
-    }
-    startable = _in_tiers(deployment, home, places)
-    return Function(deployment, home, services, calibrations, startable=startable)
+    endpoint.ahead_s = variant.prefix_s + start_s + listed.beyond_s
 
 
 def _may_serve(

@@ -40,6 +40,7 @@ from edgefn.routing.registry import Registry
 from edgefn.routing.second import SecondSends
 
 MAX_OUTSTANDING: Final = 256
+MAX_FORWARDS: Final = 1
 TICK_S: Final = 0.1
 MAX_TICKS: Final = 50  # that are made up for after a quiet time: then all is forgotten anyway
 
@@ -49,10 +50,13 @@ class Router:
 
     Args:
         max_outstanding: Most calls that one replica may hold.
+        max_forwards: How often a call may be forwarded: one that was as often stays here.
     """
 
-    def __init__(self, *, max_outstanding: int = MAX_OUTSTANDING) -> None:
-        self._registry = Registry(max_outstanding)
+    def __init__(
+        self, *, max_outstanding: int = MAX_OUTSTANDING, max_forwards: int = MAX_FORWARDS
+    ) -> None:
+        self._registry = Registry(max_outstanding, max_forwards)
         self._functions = self._registry.functions
         self._admission = Admission()
         self._second = SecondSends()
@@ -74,10 +78,10 @@ class Router:
             deadline_s = inf
         elif deadline_s <= now_s:
             return refusals.too_late(deadline_s - now_s)
-        choice, local = call.choice, call.hops > 0
+        choice, hops = call.choice, call.hops
         plan = function.plan
-        if choice is not None or local:
-            plan = function.plan_for(choice, local=local)
+        if choice is not None or hops:
+            plan = function.plan_for(choice, hops)
         if plan.error is not None:
             return Refuse(error=plan.error)
         admission = self._admission
@@ -110,7 +114,7 @@ class Router:
         deadline_s = inf if call.deadline_s is None else call.deadline_s
         if deadline_s <= now_s:
             return refusals.too_late(deadline_s - now_s)
-        plan = function.plan_for(call.choice, local=call.hops > 0)
+        plan = function.plan_for(call.choice, call.hops)
         if plan.error is not None:
             return Refuse(error=plan.error)
         sds = self._admission.least_sds(valid_priority(call.priority))

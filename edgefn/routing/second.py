@@ -60,7 +60,7 @@ class SecondSends:
         """Returns the copy that this box should run, if any."""
         if function is None:
             return None
-        plan = function.plan_for(call.choice, local=call.hops > 0)
+        plan = function.plan_for(call.choice, call.hops)
         near = [one for one in plan.near if one.name != first.endpoint]
         if not near or near[0].pool.utilisation >= BUSY:
             return None
@@ -77,7 +77,7 @@ class SecondSends:
         """Returns where a lost call goes now, if anywhere."""
         if function is None:
             return None
-        plan = function.plan_for(call.choice, local=call.hops > 0)
+        plan = function.plan_for(call.choice, call.hops)
         best, chance = _best(now_s, call, [o for o in plan.warm if o.name != lost.endpoint])
         if best is None or chance <= RETRY_CHANCE or not self._retries.take(self.calls):
             return None
@@ -91,7 +91,7 @@ class SecondSends:
             return None
         known = {one.name: one.accuracy for one in function.deployment.variants}
         least = known.get(doubtful.variant) or 0.0
-        plan = function.plan_for(call.choice, local=call.hops > 0)
+        plan = function.plan_for(call.choice, call.hops)
         better = [o for o in plan.warm if o.accuracy is not None and o.accuracy > least]
         best, chance = _best(now_s, call, better)
         if best is None or chance < ESCALATION_CHANCE:

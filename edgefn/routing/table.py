@@ -15,11 +15,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         name: Of the peer's box; `HERE` for the router's own.
         tier: As in `edge` or `cloud`.
         site: Where it stands; calls within a site are nearly free.
+        forwards: How often a call is forwarded on its way there; of interest elsewhere only.
     """
 
     name: str = HERE
     tier: str = "edge"
     site: str = ""
+    forwards: int = 1
 
 
 class DeployedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,7 @@ class DeployedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
             its own server, as each replica process is.
         replicas: How many answer there; 0: the next call starts one.
         load_s: How long that start takes; of interest at 0 replicas only.
+        beyond_s: What calls need from its place on to where they are answered, and back.
     """
 
     name: str
@@ -39,6 +42,7 @@ class DeployedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
     replicas: int = 1
     load_s: float = 0.0
+    beyond_s: float = 0.0
 
 
 class DeployedVariant(msgspec.Struct, frozen=True, kw_only=True):

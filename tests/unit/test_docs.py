@@ -13,6 +13,7 @@ from edgefn.cli.verbs import VERBS
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(ROOT.glob("deploy/**/*.md")),
     *sorted(ROOT.glob("docs/*.md")),
     *sorted(ROOT.glob("functions/*/README.md")),
 ]

@@ -341,7 +341,8 @@ def test_metrics_count_calls(
     eventually(lambda: _answers(shared_box, "counted"))
     text = shared_box.http.request("GET", f"{shared_box.url}/metrics").data.decode()
     assert 'edgefn_calls_total{function="counted",status="200"} 4.0' in text
-    assert 'edgefn_replicas{function="counted",state="ready"} 1.0' in text
+    variant = shared_box.admin.function("counted").variants[0].name
+    assert f'edgefn_replicas{{function="counted",state="ready",variant="{variant}"}} 1.0' in text
     assert "edgefn_build_info{" in text
 
 

@@ -13,10 +13,10 @@ from edgefn.box import watchdog
 from edgefn.box.deaths import Death
 from edgefn.box.environments import Environments
 from edgefn.box.launcher import Launcher
-from edgefn.box.leases import LaunchFailed
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.replica import Replica
+from edgefn.box.replica_source import LaunchFailed
 from edgefn.box.revision import Revision
 from edgefn.bundle.build import Bundle
 from edgefn_runtime.lifecycle import Failed, Ready

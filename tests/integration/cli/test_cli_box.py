@@ -38,6 +38,11 @@ def test_down_without_a_box_fails(edgefn: Command) -> None:
     assert "no box runs" in edgefn("down", code=1).stderr
 
 
+def test_ray_is_for_a_box_of_a_fleet(edgefn: Command) -> None:
+    """A box alone says what is missing, and ends as for any wrong option."""
+    assert "--hub, or --join URL" in edgefn("up", "--ray", "--port", "0", code=2).stderr
+
+
 def test_a_box_in_the_foreground_greets_and_ends_with_ctrl_c(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

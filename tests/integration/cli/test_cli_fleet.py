@@ -1,12 +1,15 @@
 """Keys, tokens and logins from the command line, with a real hub."""
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
 
 from edgefn.access.files import AccessFiles
 from edgefn.access.logins import Logins
+from edgefn.box.trust import TrustList
+from edgefn.bundle.keys import config_dir, own_key
 from edgefn.cli.joining import join_fleet
 from edgefn.cli.program import app
 from edgefn.client.events import PutEvent
@@ -114,3 +117,24 @@ def test_orders_that_make_no_sense_are_refused(run, arguments, told):
 def test_a_lifetime_has_a_unit(run):
     """90 what?"""
     run("key", "create", "ci2", "--expires", "90", code=2)
+
+
+def test_functions_are_deployed_to_a_hub_whose_fleet_is_shown(run, hub, tmp_path):
+    """From elsewhere; a box that does not run is named as lost."""
+    made = json.loads(run("key", "create", "builder", "--can", "deploy", "--json"))
+    run("login", run.url, "--fingerprint", made["fingerprint"], EDGEFN_KEY=made["text"])
+    (tmp_path / "function.py").write_text(
+        "from edgefn import edge_function\n\n"
+        "@edge_function\ndef ping(x: int) -> int:\n    return x\n"
+    )
+    TrustList(hub.state_dir).add(own_key(config_dir(os.environ)).public)
+    run("deploy", str(tmp_path), "--to", run.url)
+    said = run("deploy", str(tmp_path), "--to", run.url, "--url", hub.url, code=None)
+    assert "give one of them" in said
+    join_fleet(run.url, run("key", "join").strip(), "plant-9", tmp_path / "edge")
+    shown = run("status", "--url", run.url)
+    assert "ping" in shown and "cloud-1" in shown
+    fleet = json.loads(run("status", "--url", run.url, "--json"))["fleet"]
+    assert [one["name"] for one in fleet["functions"]] == ["ping"]
+    lost = {one["box"]: one["state"] for one in fleet["boxes"]}
+    assert lost["cloud-1"] == "up" and lost.get("plant-9", "lost") == "lost"

@@ -3,15 +3,20 @@
 import asyncio
 import socket
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from edgefn.access.authority import Authority
+from edgefn.access.identity import Identity
+from edgefn.access.tls import PEER_PROTOCOL, fleet_context
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.call import PendingCall
 from edgefn.gateway.control import FunctionRoute, ReplicaRoute, Routes, VariantRoute
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers, Times
+from edgefn.gateway.secure_port import SecurePort
 from edgefn.routing.table import HERE, Place
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import as_given
@@ -27,6 +32,7 @@ from edgefn_runtime.wire import (
     encode_reply,
 )
 
+NOW = datetime.now(UTC).replace(microsecond=0)
 SCHEMA = FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=())
 
 
@@ -152,6 +158,56 @@ class MiniBox:
         await self.dispatcher.aclose()
         if self.server is not None:
             self.server.close()
+
+
+class Fleet:
+    """An authority, and files of its certificates."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.folder, self.authority = folder, Authority.make(NOW)
+        self.ca = folder / "ca.pem"
+        self.ca.write_text(self.authority.pem)
+
+    def certificate(self, name, *, now=NOW, **holder):
+        identity = Identity(**{"kind": "box", "name": name, **holder})
+        pair, issued = self.authority.issue_pair(identity, now=now)
+        path = self.folder / f"{name}.pem"
+        path.write_text(pair)
+        return path, issued
+
+    def dial(self, certificate):
+        return fleet_context(self.ca, certificate, protocol=PEER_PROTOCOL)
+
+
+@pytest.fixture
+def make_fleet(tmp_path):
+    """Makes fleets, each with an authority of its own."""
+    return lambda name: Fleet(tmp_path / name)
+
+
+@pytest.fixture
+def fleet(make_fleet):
+    """One fleet."""
+    return make_fleet("fleet")
+
+
+@pytest.fixture
+async def open_port():
+    """Opens a port with TLS for a box, at its `secure_address`, and closes it after the test."""
+    ports = []
+
+    def open_one(box, context):
+        listener = socket.create_server(("127.0.0.1", 0))
+        box.secure_address = f"127.0.0.1:{listener.getsockname()[1]}"
+        ports.append(
+            SecurePort(listener, context, lambda identity: asyncio.Protocol(), box.peers.accept)
+        )
+        ports[-1].start()
+
+    yield open_one
+    for port in ports:
+        port.close()
 
 
 @pytest.fixture

@@ -132,12 +132,15 @@ async def test_a_forwarded_call_goes_no_further(make_box, soon):
         encode_summary(Summary((OfferedFunction("f", "d1", (OfferedVariant("python"),)),)))
     )
     await soon(lambda: one.sees("two"))
-    writer.write(_call_frame(hops=1))
+    writer.write(_call_frame("two"))
     reply = await _next(reader, Reply)
     assert (reply.id, reply.outcome, reply.batch) == (9, 1, 0)
-    writer.write(_call_frame(hops=2))
+    writer.write(_call_frame("x", "y", "two"))
     reply = await _next(reader, Reply)
-    assert b"forwarded 2 times" in reply.body
+    assert b"2 times is the most" in reply.body
+    writer.write(_call_frame("one", "two"))
+    reply = await _next(reader, Reply)
+    assert b"it was here" in reply.body
     writer.close()
 
 
@@ -243,8 +246,8 @@ async def _greet(box, name):
     return reader, writer
 
 
-def _call_frame(hops):
-    head = PeerHead("f", "python", "d1", hops=hops)
+def _call_frame(*via):
+    head = PeerHead("f", "python", "d1", via=via)
     return encode_call(Call(9, 1, 1, 0, NO_BUDGET, msgspec.msgpack.encode(head), b"x"))
 
 

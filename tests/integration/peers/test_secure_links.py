@@ -1,69 +1,30 @@
 """Links between gateways over mutual TLS: whoever greets must be who its certificate says."""
 
-import asyncio
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edgefn.access.authority import Authority
-from edgefn.access.identity import Identity
 from edgefn.access.table import AccessTable
 from edgefn.access.tls import PEER_PROTOCOL, fleet_context, server_context
-from edgefn.gateway.secure_port import SecurePort
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-class Fleet:
-    """An authority, and files of its certificates."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.folder, self.authority = folder, Authority.make(NOW)
-        self.ca = folder / "ca.pem"
-        self.ca.write_text(self.authority.pem)
-
-    def certificate(self, name, *, now=NOW, **holder):
-        identity = Identity(**{"kind": "box", "name": name, **holder})
-        pair, issued = self.authority.issue_pair(identity, now=now)
-        path = self.folder / f"{name}.pem"
-        path.write_text(pair)
-        return path, issued
-
-    def dial(self, certificate):
-        return fleet_context(self.ca, certificate, protocol=PEER_PROTOCOL)
-
-
 @pytest.fixture
-def fleet(tmp_path):
-    return Fleet(tmp_path / "fleet")
-
-
-@pytest.fixture
-async def hub(make_box, fleet):
+async def hub(make_box, fleet, open_port):
     """A hub that serves the function; `address` is that of its port with TLS."""
     box = await make_box("hub", "cloud").start()
     box.serve()
     pair, _ = fleet.certificate("hub", is_hub=True)
-    port = open_port(box, server_context(pair, fleet=fleet.ca))
-    yield box
-    port.close()
-
-
-def open_port(box, context):
-    listener = socket.create_server(("127.0.0.1", 0))
-    box.secure_address = f"127.0.0.1:{listener.getsockname()[1]}"
-    port = SecurePort(listener, context, lambda identity: asyncio.Protocol(), box.peers.accept)
-    port.start()
-    return port
+    open_port(box, server_context(pair, fleet=fleet.ca))
+    return box
 
 
 async def dialling(make_box, context, address, name="edge-1"):
     """An edge box that has no replica of its own, and dials."""
     edge = await make_box(name).start()
     edge.serve(here=False)
-    edge.peers.dial_upstreams((address,), context)
+    edge.peers.dial_hub((address,), context)
     return edge
 
 
@@ -97,26 +58,23 @@ async def test_a_box_cannot_greet_with_the_name_of_another(make_box, fleet, hub,
     assert not hub.peers._links
 
 
-async def test_a_box_cannot_pass_for_the_hub(make_box, fleet, soon, caplog):
+async def test_a_box_cannot_pass_for_the_hub(make_box, fleet, open_port, soon, caplog):
     """Though the same authority signed its certificate, and whatever its name."""
     pair, _ = fleet.certificate("hub")  # without the mark of one
     false = await make_box("hub", "cloud").start()
     false.serve()
-    port = open_port(false, server_context(pair, fleet=fleet.ca))
-    try:
-        mine, _ = fleet.certificate("edge-1")
-        edge = await dialling(make_box, fleet.dial(mine), false.secure_address)
-        await refused(edge, caplog, soon, "is not the hub")
-    finally:
-        port.close()
+    open_port(false, server_context(pair, fleet=fleet.ca))
+    mine, _ = fleet.certificate("edge-1")
+    edge = await dialling(make_box, fleet.dial(mine), false.secure_address)
+    await refused(edge, caplog, soon, "is not the hub")
 
 
 @pytest.mark.parametrize("stranger", ["edge", "hub"])
 async def test_another_authority_is_not_believed(
-    make_box, fleet, hub, soon, caplog, tmp_path, stranger
+    make_box, fleet, hub, soon, caplog, make_fleet, stranger
 ):
     """On either side."""
-    other = Fleet(tmp_path / "other")
+    other = make_fleet("other")
     mine, _ = (other if stranger == "edge" else fleet).certificate("edge-1")
     trusted = fleet.ca if stranger == "edge" else other.ca
     context = fleet_context(trusted, mine, protocol=PEER_PROTOCOL)

@@ -24,6 +24,7 @@ def make_revision() -> Callable[..., Revision]:
         *,
         variants: tuple[Variant, ...] = (),
         refused: Mapping[str, str] | None = None,
+        elsewhere: str = "",
         **spec: object,
     ) -> Revision:
         declared = FunctionSpec(name=name, **spec)  # type: ignore[arg-type]
@@ -41,6 +42,7 @@ def make_revision() -> Callable[..., Revision]:
             manifest=manifest,
             root=Path("/nowhere"),
             refused=refused or {},
+            elsewhere=elsewhere,
         )
 
     return make

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from edgefn.box.admin import Admin
-from edgefn.box.deployments import RevisionRefused
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
 from edgefn.box.revision import Revision
+from edgefn.box.rollback import RevisionRefused
 from edgefn.box.state import RevisionRow
 from edgefn.bundle.keys import SigningKey
 from edgefn.bundle.signing import Signature, sign

@@ -40,3 +40,26 @@ async def test_replicas_are_measured(
     assert memory.of("f", variant) == 7_000_000
     assert memory.of("f", revision.manifest.variant("b")) > 1_000_000
     assert memory.budget_bytes > SHARE * memory.of("f", revision.manifest.variant("b"))
+
+
+def test_limits_of_the_service_and_above_count(tmp_path: Path) -> None:
+    """The nearest to its end is the one; what the kernel would take back is not in use."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text(
+        "1:name=systemd:/x\n0::/system.slice/edgefn.service\n"
+    )
+    (tmp_path / "meminfo").write_text("MemAvailable: 1000 kB\n")
+    root = tmp_path / "group"
+    service = root / "system.slice" / "edgefn.service"
+    service.mkdir(parents=True)
+    (root / "memory.max").write_text("not of it")
+    (service / "memory.max").write_text("max\n")
+    assert available(tmp_path, root) == 1000 * 1024
+    (service / "memory.high").write_text("600000\n")
+    (service / "memory.current").write_text("500000\n")
+    assert available(tmp_path, root) == 100_000
+    (service / "memory.stat").write_text("anon 1\ninactive_file 300000\nactive_file 5\n")
+    assert available(tmp_path, root) == 400_000
+    (service.parent / "memory.max").write_text("500000\n")
+    (service.parent / "memory.current").write_text("500001\n")
+    assert available(tmp_path, root) == 0

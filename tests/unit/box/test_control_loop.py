@@ -9,8 +9,8 @@ import pytest
 
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.deaths import Death, DeathCause
-from edgefn.box.leases import LaunchFailed, StartsSoon
 from edgefn.box.replica import Replica, ReplicaState
+from edgefn.box.replica_source import LaunchFailed, StartsSoon
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionReport, FunctionRoute, Report
@@ -22,7 +22,7 @@ MakeRevision = Callable[..., Revision]
 MakeReplica = Callable[..., Replica]
 
 
-class FakeLeases:
+class FakeSource:
     """Replicas without processes; a test says what becomes of them."""
 
     def __init__(self, make_replica: MakeReplica) -> None:
@@ -57,21 +57,21 @@ class FakeLeases:
 
 
 class Loop:
-    """A control loop, its leases, and the last routes."""
+    """A control loop, its replicas, and the last routes."""
 
     def __init__(self, make_replica: MakeReplica) -> None:
         self.totals = Totals()
         self.routes: tuple[FunctionRoute, ...] = ()
-        self.leases = FakeLeases(make_replica)
+        self.source = FakeSource(make_replica)
         self.control = ControlLoop(totals=self.totals, publish=self._publish)
-        self.control.attach(self.leases)
+        self.control.attach(self.source)
         self.now_s = 1000.0
 
     def _publish(self, routes: tuple[FunctionRoute, ...]) -> None:
         self.routes = routes
 
     def serve(self, revision: Revision) -> None:
-        self.leases.revisions[revision.function, revision.number] = revision
+        self.source.revisions[revision.function, revision.number] = revision
         self.control.serve(revision, load_s=0.0)
 
     def tick(self, after_s: float = 0.1) -> list[str]:
@@ -80,10 +80,10 @@ class Loop:
         return self.states()
 
     def states(self) -> list[str]:
-        return [replica.state for replica in self.leases.replicas()]
+        return [replica.state for replica in self.source.replicas()]
 
     def ready(self) -> None:
-        for replica in self.leases.replicas():
+        for replica in self.source.replicas():
             if replica.state == "starting":
                 replica.load_s = 0.03
                 replica.move("ready")
@@ -128,7 +128,7 @@ async def test_the_least_busy_replica_is_drained(loop: Loop, make_revision: Make
     """Of several, the one with the fewest calls goes, and of these the youngest."""
     loop.serve(make_revision(scale=Scale(min=1, idle_s=1.0)))
     for _ in range(3):
-        loop.leases.take("f", 1, "python")
+        loop.source.take("f", 1, "python")
     loop.ready()
     loop.tick()
     function = FunctionReport(name="f", ongoing=1, replicas={"r3": 1, "r1": 0, "r2": 0})
@@ -141,7 +141,7 @@ async def test_a_dead_replica_is_replaced(loop: Loop, make_revision: MakeRevisio
     loop.serve(make_revision())
     loop.tick()
     loop.ready()
-    loop.die(loop.leases.replicas()[0])
+    loop.die(loop.source.replicas()[0])
     assert loop.routes[0].replicas == ()
     await asyncio.sleep(0)
     assert loop.states() == ["starting"]
@@ -155,9 +155,9 @@ async def test_five_deaths_quarantine_a_function(loop: Loop, make_revision: Make
     """Its replicas are drained, its route says why, and nothing starts any more."""
     loop.serve(make_revision(scale=Scale(min=2)))
     for _ in range(6):
-        loop.leases.take("f", 1, "python")
+        loop.source.take("f", 1, "python")
     loop.ready()
-    for replica in loop.leases.replicas()[:5]:
+    for replica in loop.source.replicas()[:5]:
         loop.die(replica)
     assert loop.routes[0].state == "quarantined"
     assert "5 replicas died" in loop.routes[0].reason
@@ -185,7 +185,7 @@ async def test_the_death_of_the_forkserver_is_not_the_functions_fault(
     loop.serve(make_revision())
     for _ in range(8):
         loop.tick()
-        loop.die(loop.leases.replicas()[0], "launcher")
+        loop.die(loop.source.replicas()[0], "launcher")
     assert not loop.control.functions["f"].quarantined_because
     assert loop.control.functions["f"].deaths == 8
 
@@ -196,8 +196,8 @@ async def test_a_new_revision_takes_over(loop: Loop, make_revision: MakeRevision
     loop.tick()
     loop.ready()
     second = make_revision(number=2, scale=Scale(min=2))
-    loop.leases.revisions["f", 2] = second
-    loop.leases.take("f", 2, "python")
+    loop.source.revisions["f", 2] = second
+    loop.source.take("f", 2, "python")
     loop.ready()
     assert [route.replica for route in loop.routes[0].replicas] == ["r1", "r2"]
     loop.control.serve(second, load_s=0.02)
@@ -210,9 +210,9 @@ async def test_the_death_of_a_staged_replica_is_not_counted(
 ) -> None:
     """What fails its trial is no reason to quarantine what serves."""
     loop.serve(make_revision())
-    loop.leases.revisions["f", 2] = make_revision(number=2)
+    loop.source.revisions["f", 2] = make_revision(number=2)
     for _ in range(6):
-        loop.die(loop.leases.take("f", 2, "python"))
+        loop.die(loop.source.take("f", 2, "python"))
     assert loop.control.functions["f"].deaths == 0
     assert not loop.control.functions["f"].quarantined_because
 
@@ -255,7 +255,7 @@ async def test_a_variant_that_keeps_dying_is_quarantined_alone(
     loop.tick()
     loop.ready()
     for _ in range(5):
-        loop.die(loop.leases.take("f", 1, "b"))
+        loop.die(loop.source.take("f", 1, "b"))
     assert loop.routes[0].state == "serving"
     assert [one.state for one in loop.routes[0].variants] == ["available", "quarantined"]
     assert "5 replicas died" in loop.routes[0].variants[1].reason
@@ -270,7 +270,7 @@ async def test_a_variant_that_the_box_refuses_has_no_replica(
     loop.serve(make_revision(variants=TWO, refused={"a": "it needs LiteRT"}))
     loop.control.wake("f", "a")
     loop.tick()
-    assert [replica.variant.name for replica in loop.leases.replicas()] == ["b"]
+    assert [replica.variant.name for replica in loop.source.replicas()] == ["b"]
     route = loop.routes[0]
     assert (route.default, route.variants[0].state, route.variants[0].reason) == (
         "b",
@@ -295,13 +295,13 @@ async def test_a_refused_process_is_tried_again(
 ) -> None:
     """At every tick, without an end of the loop; the same failure is logged once."""
     loop.serve(make_revision())
-    loop.leases.refuses = LaunchFailed("no process")
+    loop.source.refuses = LaunchFailed("no process")
     assert loop.tick() == loop.tick() == []
     assert caplog.messages == ["no process"]
-    loop.leases.refuses = None
+    loop.source.refuses = None
     assert loop.tick() == ["starting"]
-    loop.leases.give_back("r1")
-    loop.leases.refuses = LaunchFailed("no process")
+    loop.source.give_back("r1")
+    loop.source.refuses = LaunchFailed("no process")
     loop.tick()
     assert caplog.messages == ["no process"] * 2, "it had worked in between"
 
@@ -311,11 +311,11 @@ async def test_a_forkserver_that_starts_is_waited_for(
 ) -> None:
     """The replica is asked for again before the next tick, and nothing is logged."""
     loop.serve(make_revision())
-    loop.leases.refuses = StartsSoon("its forkserver starts first")
+    loop.source.refuses = StartsSoon("its forkserver starts first")
     assert loop.tick() == []
-    loop.leases.refuses = None
+    loop.source.refuses = None
     async with asyncio.timeout(10.0):
-        await loop.leases.taken.wait()
+        await loop.source.taken.wait()
     assert loop.states() == ["starting"]
     assert caplog.messages == []
 
@@ -361,7 +361,7 @@ async def test_the_forkservers_of_what_is_in_use_are_kept(
     loop.serve(make_revision())
     loop.tick()
     loop.tick()
-    assert loop.leases.warm == [{""}]
+    assert loop.source.warm == [{""}]
     loop.control.drop("f")
     loop.tick()
-    assert loop.leases.warm == [{""}, set()]
+    assert loop.source.warm == [{""}, set()]

@@ -9,7 +9,13 @@ from edgefn.box.metrics import BoxCollector, render
 from edgefn.box.replica import Replica
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
-from edgefn.gateway.control import FunctionReport, Report, SentCount, new_report
+from edgefn.gateway.control import (
+    FunctionReport,
+    PlaceReport,
+    Report,
+    SentCount,
+    new_report,
+)
 
 MakeRevision = Callable[..., Revision]
 MakeReplica = Callable[..., Replica]
@@ -133,7 +139,27 @@ def test_prometheus_reads_what_is_rendered(
     assert samples["edgefn_ongoing_calls", f] == 2
     assert samples["edgefn_waiting_calls", f] == 1
     assert samples["edgefn_quarantined", f] == 1
-    assert samples["edgefn_replicas", f, ("state", "ready")] == 1
-    assert samples["edgefn_replicas", f, ("state", "starting")] == 1
-    assert samples["edgefn_replicas", f, ("state", "draining")] == 0
+    variant = revision.default.name
+    replicas = {
+        dict(key[1:])["state"]: value
+        for key, value in samples.items()
+        if key[0] == "edgefn_replicas" and ("variant", variant) in key
+    }
+    assert replicas["ready"] == 1
+    assert replicas["starting"] == 1
+    assert replicas["draining"] == 0
     assert samples["edgefn_replica_deaths_total", ("cause", "timeout"), f] == 2
+
+
+def test_peers_are_told_with_their_paths() -> None:
+    """One that is not linked has no round trip."""
+    totals = Totals()
+    places = (PlaceReport("hub", "cloud", True, 0.03, 2), PlaceReport("plant-2", "edge", False))
+    totals.add(Report(0, (), 0, places=places))
+    collector = BoxCollector(version="1", functions=[], replicas=[], totals=totals, gateways=[0])
+    lines = render(collector).decode().splitlines()
+    assert 'edgefn_peer_up{peer="hub",tier="cloud"} 1.0' in lines
+    assert 'edgefn_peer_up{peer="plant-2",tier="edge"} 0.0' in lines
+    assert 'edgefn_peer_ongoing_calls{peer="hub",tier="cloud"} 2.0' in lines
+    rtts = [line for line in lines if line.startswith("edgefn_peer_rtt_seconds{")]
+    assert rtts == ['edgefn_peer_rtt_seconds{peer="hub",tier="cloud"} 0.03']

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgefn.box.deployments import RevisionRefused, rollback_target
+from edgefn.box.rollback import RevisionRefused, rollback_target
 from edgefn.box.state import RevisionRow, RevisionState
 from edgefn.errors import NotDeployed
 

@@ -130,3 +130,25 @@ def test_what_may_come_back_needs_no_order(site: Site) -> None:
     """A rollback asks who signed, not when."""
     signature = site.own(expires_at=1)
     assert site.trust.check(signature, DIGEST) == signature
+
+
+def test_a_box_that_follows_takes_whom_its_hub_trusts_and_its_own_list_narrows_it(
+    site: Site,
+) -> None:
+    """Without any list the hub vouches; and never for what was not signed at all."""
+    key = STRANGER.public
+    foreign = sign(STRANGER, DIGEST, sequence=1, expires_at=2)
+    site.trust.check_followed(foreign, DIGEST, None)
+    site.trust.check_followed(foreign, DIGEST, (key,))
+    with pytest.raises(Untrusted, match="which the hub does not trust"):
+        site.trust.check_followed(foreign, DIGEST, ())
+    site.list.add("c" * 64)
+    for trusted in (None, (key,)):
+        with pytest.raises(Untrusted, match="which this box does not trust"):
+            site.trust.check_followed(foreign, DIGEST, trusted)
+    site.list.add(key)
+    site.trust.check_followed(foreign, DIGEST, (key,))
+    with pytest.raises(BadSignature):
+        site.trust.check_followed(foreign, OTHER_DIGEST, (key,))
+    with pytest.raises(Untrusted, match="not signed"):
+        site.trust.check_followed(None, DIGEST, (key,))

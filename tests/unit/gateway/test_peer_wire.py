@@ -39,7 +39,7 @@ from edgefn_runtime.wire import (
 
 GREETING = Greeting(box="edge-1", tier="edge", site="hall", boot_id="b")
 SUMMARY = Summary((OfferedFunction("f", "d1", (OfferedVariant("int8", 2, 0.321, 0.05),)),))
-HEAD = PeerHead("f", "int8", "d1", hops=1, priority=9, idempotent=True, head=b"inner")
+HEAD = PeerHead("f", "int8", "d1", via=("edge-1",), priority=9, idempotent=True, head=b"inner")
 
 
 def stream():
@@ -128,11 +128,11 @@ def test_pauses_grow_to_a_limit_and_differ_between_boxes():
 
 def test_a_summary_becomes_endpoints_and_loads():
     """Named so that no two boxes' are confused."""
-    (endpoint,) = endpoints_of("edge-1", SUMMARY)
+    (endpoint,) = endpoints_of("edge-1", SUMMARY.functions)
     assert (endpoint.function, endpoint.digest, endpoint.variant) == ("f", "d1", "int8")
     assert (endpoint.endpoint.name, endpoint.endpoint.place) == ("edge-1/f/int8", "edge-1")
     assert endpoint.endpoint.load_s == pytest.approx(0.3)
-    (load,) = loads_of("edge-1", SUMMARY)
+    (load,) = loads_of("edge-1", SUMMARY.functions)
     assert (load.endpoint, load.backlog_s, load.replicas) == ("edge-1/f/int8", 0.05, 2)
 
 

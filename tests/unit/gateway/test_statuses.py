@@ -96,4 +96,4 @@ def test_an_answer_without_a_request_is_complete():
 
 def test_a_status_without_a_name_is_written_all_the_same():
     """The box may answer with any status."""
-    assert answer_head(599, b"", b"", b"").startswith(b"HTTP/1.1 599 Unknown\r\n")
+    assert answer_head(599, b"", 0, b"").startswith(b"HTTP/1.1 599 Unknown\r\n")

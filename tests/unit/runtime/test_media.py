@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 import wave
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image as pil
 from pydantic import TypeAdapter, ValidationError
 
 from edgefn_runtime import media
+from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.media import Audio, Image
 
 AUDIO16K = TypeAdapter[Any](Audio[16000])
@@ -135,3 +137,11 @@ def test_values_of_the_wrong_form_are_refused_at_once() -> None:
         Audio["16k"]  # type: ignore[misc]
     with pytest.raises(TypeError, match="greyscale"):
         Image["CMYK"]
+
+
+def test_a_function_that_takes_images_says_that_pillow_is_missing(monkeypatch):
+    """At its start, rather than at its first call."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    for annotation in (Image, Image["L"], list[Image]):
+        with pytest.raises(LoadFailed, match=r"pip install 'edgefn\[image\]'"):
+            TypeAdapter(annotation)
