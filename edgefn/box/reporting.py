@@ -84,16 +84,20 @@ def build_report(
         address=address,
         has_ray=followed.in_cluster,
         functions=tuple(known[name] for name in sorted(known)),
-        links=tuple(
-            LinkReport(
-                box=place["name"],
-                tier=place["tier"],
-                up=place["up"],
-                rtt_s=place["rtt_ms"] / 1000.0,
-            )
-            for place in totals.places()
-        ),
+        links=_links(totals),
         started_s=started_s,
+    )
+
+
+def _links(totals: Totals) -> tuple[LinkReport, ...]:
+    return tuple(
+        LinkReport(
+            box=place["name"],
+            tier=place["tier"],
+            up=place["up"],
+            rtt_s=place["rtt_ms"] / 1000.0,
+        )
+        for place in totals.places()
     )
 
 

@@ -114,8 +114,8 @@ def _boxes(fleet: FleetStatus) -> Table:
             _state(box),
             output.plain(report.version),
             _follows(fleet, box, report),
-            "yes" if report.has_ray else "",
-            _links(report),
+            "yes" if report.has_ray and box.state == "up" else "",
+            _links(report) if box.state == "up" else "",
         )
     return made
 

@@ -30,6 +30,7 @@ STATE_STYLES: Final = {
     "starting": "yellow",
     "draining": "yellow",
     "pending": "yellow",
+    "expected": "yellow",
     "superseded": "dim",
     "removed": "dim",
     "unavailable": "dim",

@@ -21,7 +21,8 @@ class FleetBox(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         box: Its name.
-        state: `lost` if it has not reported for a while.
+        state: `lost` if it has not reported for a while; `expected` while the hub has not run for
+            long enough to tell.
         since: When it started, or when it was heard of last, or, if it has not been heard of, when
             the hub started: ISO 8601 in UTC.
         is_hub: Whether it is the hub.
@@ -29,7 +30,7 @@ class FleetBox(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     box: str
-    state: Literal["up", "lost"]
+    state: Literal["up", "expected", "lost"]
     since: str
     is_hub: bool = False
     report: BoxReport | None = None

@@ -110,7 +110,8 @@ class Companion:
                 failures = 0
             else:
                 failures += 1
-            await asyncio.sleep(pause_s(failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S))
+            pause = pause_s(failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
+            await _first(asyncio.sleep(pause), self._role_other_than(role))
 
     async def _role_other_than(self, role: Role | None) -> Role:
         """Waits until Ray is to be something else than this, and returns what."""

@@ -18,7 +18,9 @@ PREFIX: Final = "edgefn-ray-"
 START_TIMEOUT_S: Final = 120.0
 _ADDRESS_FILE: Final = "ray_current_cluster"  # written when the processes run
 _LOOK_S: Final = 0.1
-_WORDS_BYTES: Final = 16_384  # of what Ray said, the last that are kept
+_READ_BYTES: Final = 16_384
+_DEATH: Final = "[exit code="
+_MOST_DEATHS: Final = 8
 _END_TIMEOUT_S: Final = 10.0
 
 
@@ -35,7 +37,9 @@ class Machine:
     def __init__(self, process: Process, folder: Path) -> None:
         self._process = process
         self._folder = folder
-        self._words = b""
+        self._rest = b""
+        self._last_line = "it said nothing"
+        self._deaths: list[str] = []
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
@@ -77,10 +81,8 @@ class Machine:
         return await self._process.wait()
 
     def last_words(self) -> str:
-        """Returns what Ray said of its end, on one line."""
-        lines = [_plain(line) for line in self._words.decode(errors="replace").splitlines()]
-        ends = [line for line in lines if "[exit code=" in line]
-        return ", ".join(ends) or next((line for line in reversed(lines) if line), "no reason")
+        """Returns which process died, if Ray said so, or else the last line that it said."""
+        return ", ".join(self._deaths) or self._last_line
 
     async def kill(self) -> None:
         """Ends all of it at once.
@@ -97,13 +99,18 @@ class Machine:
 
     async def _listen(self) -> None:
         pipe = self._process.stdout
-        while pipe is not None and (read := await pipe.read(_WORDS_BYTES)):
-            self._words = (self._words + read)[-_WORDS_BYTES:]
+        while pipe is not None and (read := await pipe.read(_READ_BYTES)):
+            *lines, rest = (self._rest + read).split(b"\n")
+            self._rest = rest[:_READ_BYTES]
+            for line in filter(None, map(_plain, lines)):
+                self._last_line = line
+                if _DEATH in line and len(self._deaths) < _MOST_DEATHS:
+                    self._deaths.append(line)
 
 
-def _plain(line: str) -> str:
+def _plain(line: bytes) -> str:
     """Returns a line of Ray's log without when and where it was said."""
-    return line.strip().rpartition(" -- ")[2].strip()
+    return " ".join(line.decode(errors="replace").rpartition(" -- ")[2].split())
 
 
 def make_folder(note: Path) -> Path:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from edgefn.box.hub.memory import Told
 from edgefn.box.hub.reports import Heard
 from edgefn.box.revision import Revision
 from edgefn.desired.fleet import FleetBox, FleetFunction, FleetStatus
-from edgefn.desired.report import BoxReport
+from edgefn.desired.report import LOST_S, BoxReport
 
 _LAST_S: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
@@ -39,7 +39,9 @@ def fleet_status(
         for name in sorted(set(boxes) - {own.box}):
             known = heard.get(name)
             if known is None:
-                yield FleetBox(box=name, state="lost", since=_instant(own.started_s))
+                is_new = at_s - own.started_s <= LOST_S  # the hub; boxes report to it again
+                state: Literal["expected", "lost"] = "expected" if is_new else "lost"
+                yield FleetBox(box=name, state=state, since=_instant(own.started_s))
             elif known.is_lost(now_s):
                 since = _instant(at_s - (now_s - known.at_s))
                 yield FleetBox(box=name, state="lost", since=since, report=known.report)

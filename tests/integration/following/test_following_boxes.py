@@ -87,7 +87,10 @@ def test_a_box_serves_what_its_hub_says_and_what_was_its_own(fleet, bundle, even
 
 
 def test_what_is_for_another_tier_is_known_and_not_brought(fleet, bundle, eventually):
-    """Neither to a box that follows, which lacks its files, nor kept on the hub, which tried it."""
+    """Neither to a box that follows, which lacks its files, nor kept on the hub, which tried it.
+
+    Nor is what was not brought lost: of another tier, the box fetches it.
+    """
     fleet.join("plant-1")
     edge = fleet.start("plant-1", tier="edge")
     fleet.hub.admin.deploy(bundle("up", tiers=("cloud",)))
@@ -105,8 +108,9 @@ def test_what_is_for_another_tier_is_known_and_not_brought(fleet, bundle, eventu
     assert not blobs & {path.name for path in (fleet.folder("hub") / "revisions" / up).iterdir()}
     assert len(list((fleet.folder("plant-1") / "revisions").iterdir())) == 1
     killed(edge)
-    again = fleet.start("plant-1", tier="edge")
-    assert again.admin.function("up").state == "serving"
+    moved = fleet.start("plant-1", tier="cloud")
+    eventually(lambda: moved.replicas("up"), within_s=20.0)
+    assert (answers(moved, "up"), moved.admin.function("down").replicas) == (1, ())
 
 
 def test_a_box_without_its_hub_goes_on_and_catches_up(fleet, bundle, eventually):

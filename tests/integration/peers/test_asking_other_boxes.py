@@ -68,9 +68,15 @@ def test_a_box_tells_by_way_of_its_hub_what_it_tells_itself(linked):
     assert linked.hub.admin.status().box == "hub"
 
 
-def test_lines_come_as_they_are_printed(linked):
+def printed(box, number):
+    """Has the function print a line; returns how to see whether the box has it."""
+    box.call("told", x=number)
+    return lambda: [f"got {number}"] == [one.text for one in box.admin.log_page("told").lines[-1:]]
+
+
+def test_lines_come_as_they_are_printed(linked, eventually):
     """Also those that are waited for."""
-    linked.edge.call("told", x=7)
+    eventually(printed(linked.edge, 7))
     page = linked.admin.log_page("told")
     assert page.lines[-1].text == "got 7"
     follower = linked.admin.follow("told", last=1)
@@ -79,9 +85,9 @@ def test_lines_come_as_they_are_printed(linked):
     assert next(follower).text == "got 8"
 
 
-def test_an_operator_names_the_box_on_the_command_line(linked):
+def test_an_operator_names_the_box_on_the_command_line(linked, eventually):
     """And has the URL and the key of the hub alone."""
-    linked.edge.call("told", x=9)
+    eventually(printed(linked.edge, 9))
     arguments = ("logs", "told", "--last", "1", "--box", "edge-1", "--url", linked.hub.url)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "edgefn", *arguments],

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ ANYONE = {route.path for route in ROUTES if route.need is Need.NOTHING}
 Documents = list[dict[str, Any]]
 
 
-@pytest.fixture(params=["fleet.yaml", "site.yaml"])
+@pytest.fixture(params=["boxes.yaml", "raycluster.yaml", "site.yaml"])
 def documents(request: pytest.FixtureRequest) -> Documents:
     """All of a file."""
     return list(yaml.safe_load_all((FOLDER / request.param).read_text()))
@@ -39,8 +40,9 @@ def templates(documents: Documents) -> list[tuple[dict[str, str], dict[str, Any]
     found = []
     for one in documents:
         if one["kind"] == "StatefulSet":
-            template = one["spec"]["template"]
-            found.append((template["metadata"]["labels"], template["spec"]))
+            template, claims = one["spec"]["template"], one["spec"].get("volumeClaimTemplates", [])
+            volumes = [*template["spec"]["volumes"], *(claim["metadata"] for claim in claims)]
+            found.append((template["metadata"]["labels"], template["spec"] | {"volumes": volumes}))
         elif one["kind"] == "RayCluster":
             ours = {"ray.io/cluster": one["metadata"]["name"]}  # what KubeRay adds
             head, groups = one["spec"]["headGroupSpec"], one["spec"]["workerGroupSpecs"]
@@ -76,15 +78,15 @@ def test_images_are_those_that_are_built(documents: Documents) -> None:
 def test_references_lead_somewhere(documents: Documents) -> None:
     """Claims, secrets, mounts, ports, and the pods that are selected."""
     for _, pod in templates(documents):
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        for volume in volumes.values():
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for volume in pod["volumes"]:
             if claim := volume.get("persistentVolumeClaim"):
                 assert claim["claimName"] in named(documents, "PersistentVolumeClaim")
         for container in pod["containers"]:
-            assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
+            assert {mount["name"] for mount in container["volumeMounts"]} == volumes
             for variable in container.get("env", ()):
-                if source := variable.get("valueFrom"):
-                    assert source["secretKeyRef"]["name"] in named(documents, "Secret")
+                if secret := variable.get("valueFrom", {}).get("secretKeyRef"):
+                    assert secret["name"] in named(documents, "Secret")
     for one in documents:
         if one["kind"] == "Service":
             (chosen,) = [p for labels, p in templates(documents) if _fits(one, labels)]
@@ -114,6 +116,17 @@ def test_a_box_can_live_in_its_pod(documents: Documents) -> None:
             assert {"/var/lib/edgefn", "/tmp"} <= mounts
 
 
+def test_boxes_are_told_what_they_take(
+    documents: Documents, refusal: Callable[[list[str]], str]
+) -> None:
+    """The arguments of each are those of our own program, and name variables that it has."""
+    for container in containers(documents):
+        arguments = container.get("args", [])
+        assert not refusal([*arguments])
+        given = {variable["name"] for variable in container.get("env", ())}
+        assert set(re.findall(r"\$\((\w+)\)", " ".join(arguments))) <= given
+
+
 def test_variables_are_settings_of_ours(documents: Documents) -> None:
     """One that starts with EDGEFN_ and is none would keep the box from starting."""
     for container in containers(documents):
@@ -132,12 +145,18 @@ def test_probes_ask_what_anyone_may(documents: Documents) -> None:
 
 def test_the_ray_cluster_is_ours() -> None:
     """The Ray that is pinned, with a token, and reached by its own pods only."""
-    documents = list(yaml.safe_load_all((FOLDER / "fleet.yaml").read_text()))
+    documents = list(yaml.safe_load_all((FOLDER / "raycluster.yaml").read_text()))
     (cluster,) = [one for one in documents if one["kind"] == "RayCluster"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (pinned,) = project["optional-dependencies"]["ray"]
     assert pinned == f"ray[serve]=={cluster['spec']['rayVersion']}"
     assert cluster["spec"]["authOptions"] == {"mode": "token"}
+
+
+@pytest.mark.parametrize("name", ["boxes.yaml", "raycluster.yaml"])
+def test_rays_ports_are_for_its_own_pods(name: str) -> None:
+    """Others reach the port with TLS, and nothing else."""
+    documents = list(yaml.safe_load_all((FOLDER / name).read_text()))
     (policy,) = [one for one in documents if one["kind"] == "NetworkPolicy"]
     inside, outside = policy["spec"]["ingress"]
     assert inside == {"from": [{"podSelector": policy["spec"]["podSelector"]}]}

@@ -1,6 +1,7 @@
 """A hub without a network: what it wants, what it knows, and what its leases are told."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -225,6 +226,15 @@ async def test_what_boxes_send_is_checked(site, path, method, query, body, told)
     async with site.hub() as hub:
         with pytest.raises(InvalidInput, match=told):
             await HUB_ROUTES[path][method](hub, ask)
+
+
+async def test_a_hub_that_just_started_expects_its_boxes(site):
+    """Nobody is alarmed by its restart."""
+    site.own = report("hub", started_s=time.time())
+    async with site.hub() as hub:
+        await hub.look()
+        states = {one.box: one.state for one in (await hub.status()).boxes}
+    assert states == {"hub": "up", "cloud-2": "expected", "plant-1": "expected"}
 
 
 async def test_a_box_with_a_wrong_clock_hides_no_other(site):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -201,6 +202,10 @@ async def test_a_variant_that_the_box_does_not_serve_is_refused(
         LeaseRefused("variant_unavailable", "it needs LiteRT"),
         LeaseRefused("quarantined", "it is broken"),
     ]
+    box.serve(replace(make_revision(number=2), elsewhere="it is for the cloud"))
+    box.claim()
+    assert box.answers[2] == LeaseRefused("variant_unavailable", "it is for the cloud")
+    assert box.states() == []
 
 
 async def test_a_lease_survives_a_rollout(box: Desk, make_revision: MakeRevision) -> None:
