@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edgefn.errors import ConfigError
 from edgefn.fleet.environment import ray_environment
 from edgefn.fleet.machine import Machine, NotStarted, make_folder, remove_folder
 from edgefn.fleet.patience import pause_s
@@ -137,7 +138,7 @@ class Companion:
                 )
             finally:
                 await machine.kill()
-        except (OSError, NotStarted) as error:
+        except (OSError, NotStarted, ConfigError) as error:
             return f"Ray did not start: {error}"
         finally:
             remove_folder(folder, note)

@@ -137,6 +137,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s fleet %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     says_fd = os.dup(1)
     os.dup2(2, 1)  # what Ray prints is for the log
     try:

@@ -12,9 +12,11 @@ TOKEN_PATH: Final = "RAY_AUTH_TOKEN_PATH"
 _TOKEN: Final = "RAY_AUTH_TOKEN"
 _ADDRESS: Final = "RAY_ADDRESS"
 
-# Of each machine's measurements, Ray would open a port to all, without asking for the token.
+# Ray would show the measurements of each machine, and of the head, to all who reach the machine,
+# without asking for a token. It notes in its log that -1 is no port, and goes on.
 _ALWAYS: Final = {
     AUTH_MODE: "token",
+    "DASHBOARD_METRIC_PORT": "-1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
 }

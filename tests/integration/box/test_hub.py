@@ -15,7 +15,6 @@ from edgefn.access.files import AccessFiles
 from edgefn.access.joining import address_of, join
 from edgefn.access.orders import NewKey, NewToken
 from edgefn.access.tls import FLEET_NAME, fleet_context
-from edgefn.client import CallFailed
 from edgefn.desired.report import BoxReport, FunctionReport, VariantReport
 from edgefn.desired.state import DesiredState, Upstream
 from edgefn_runtime.manifest import decode_canonical_manifest
@@ -241,13 +240,6 @@ def test_nobody_but_boxes_of_the_fleet_is_told(hub, edge, path):
     key = hub.admin.make_key(NewKey(name=f"boss{len(path)}", can="admin")).text
     assert edge.ask("GET", path, certificate=False, Authorization=f"Bearer {key}")[0] == 403
     assert hub.http.request("GET", f"{hub.url}/fleet/v1{path}").status == 403
-
-
-def test_a_box_that_is_no_hub_says_so(shared_box):
-    """With what to ask instead."""
-    with pytest.raises(CallFailed, match="no hub: ask the one"):
-        shared_box.admin.fleet()
-    assert not shared_box.admin.status().is_hub
 
 
 def test_a_hub_goes_on_where_it_was_from_its_state_directory(start_box, make_bundle, tmp_path):

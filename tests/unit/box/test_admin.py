@@ -272,3 +272,18 @@ async def test_a_query_that_makes_no_sense_is_refused(api: Api, query: dict[str,
     status, body = await api.ask("GET", "/admin/v1/deployments/f/logs", **query)
     assert status == 400
     assert next(iter(query)) in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/admin/v1/fleet"),
+        ("GET", "/fleet/v1/desired"),
+        ("POST", "/fleet/v1/report"),
+    ],
+)
+async def test_a_box_that_is_no_hub_says_so(api: Api, method: str, path: str) -> None:
+    """With what to ask instead."""
+    status, answer = await api.ask(method, path)
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+    assert "no hub: ask the one" in answer["error"]["message"]
