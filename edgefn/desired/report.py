@@ -1,8 +1,27 @@
-"""What a box of a fleet tells its hub of itself: after each change, and every few seconds."""
+"""What a box of a fleet tells its hub of itself: after each change, and every few seconds.
 
-from typing import Final, Literal
+A hub hands some of it on to other boxes, shows it to operators and counts with it. So the types
+here say what may be in a report, and one with anything else is refused when it is decoded.
+"""
+
+from typing import Annotated, Final, Literal
 
 import msgspec
+
+from edgefn.desired.address import ADDRESS_PATTERN
+from edgefn_runtime.manifest import NAME_PATTERN
+
+MAX_REPORT_BYTES: Final = 1024 * 1024
+MAX_REASON: Final = 1000  # characters
+_MAX_WANTED: Final = 10_000
+
+_Name = Annotated[str, msgspec.Meta(pattern=rf"^(?:{NAME_PATTERN})$")]
+_Address = Annotated[str, msgspec.Meta(pattern=rf"^(?:{ADDRESS_PATTERN})?$")]
+_Word = Annotated[str, msgspec.Meta(max_length=128)]
+_Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Wanted = Annotated[int, msgspec.Meta(ge=0, le=_MAX_WANTED)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 REPORT_S: Final = 5.0  # at the longest between two reports of a box
 LOST_S: Final = 15.0  # without a report, a box is taken for lost: two may go astray

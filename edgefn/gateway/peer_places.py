@@ -13,7 +13,7 @@ from edgefn.gateway.table import PeerEndpoint
 from edgefn.routing.events import ProbeAnswered, ProbeSent
 from edgefn.routing.table import Place
 
-_MAX_KNOWN: Final = 256
+_MAX_KNOWN: Final = 1024
 _MAX_RELAYS: Final = 8  # tiers that one peer relays to
 
 

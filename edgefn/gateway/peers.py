@@ -27,7 +27,7 @@ from edgefn.gateway.peer_wire import Greeting, Summary
 from edgefn.gateway.prober import Prober
 
 _TICK_S: Final = 0.05
-_MAX_ACCEPTED: Final = 256
+_MAX_ACCEPTED: Final = 1024
 _GREET_S: Final = 3.0
 _RETIRE_S: Final = 10.0  # at most, for what a link has under way
 _QUIET_S: Final = 0.3  # what the peer sent before it heard of the end has come by then

@@ -116,7 +116,7 @@ class FakeBox:
         """Changes the pools of a hub."""
         await self.tell(pools=pools)
 
-    async def until(self, what: Callable[[Self], object], timeout_s: float = 60.0) -> None:
+    async def until(self, what: Callable[[Self], object], timeout_s: float = 90.0) -> None:
         """Waits for a condition, and says what there is if it does not come."""
         try:
             async with asyncio.timeout(timeout_s), self.changed:

@@ -46,4 +46,4 @@ async def test_nothing_outlives_a_companion_that_is_killed(cluster):
     companion.kill()
     await companion.wait()
     await cluster.until_gone(edge)
-    assert not edge.held
+    await edge.until(lambda edge: not edge.held)
