@@ -1,30 +1,31 @@
 """What a box of a fleet tells its hub of itself: after each change, and every few seconds.
 
-A hub hands some of it on to other boxes, shows it to operators and counts with it. So the types
-here say what may be in a report, and one with anything else is refused when it is decoded.
+A hub hands some of it on to other boxes, counts with it, and shows it to operators. So the types
+say what may be in it: a report with anything else is refused as it is decoded.
 """
 
 from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edgefn.config import NAME_PATTERN
 from edgefn.desired.address import ADDRESS_PATTERN
-from edgefn_runtime.manifest import NAME_PATTERN
-
-MAX_REPORT_BYTES: Final = 1024 * 1024
-MAX_REASON: Final = 1000  # characters
-_MAX_WANTED: Final = 10_000
-
-_Name = Annotated[str, msgspec.Meta(pattern=rf"^(?:{NAME_PATTERN})$")]
-_Address = Annotated[str, msgspec.Meta(pattern=rf"^(?:{ADDRESS_PATTERN})?$")]
-_Word = Annotated[str, msgspec.Meta(max_length=128)]
-_Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Wanted = Annotated[int, msgspec.Meta(ge=0, le=_MAX_WANTED)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+from edgefn_runtime import manifest, variant
 
 REPORT_S: Final = 5.0  # at the longest between two reports of a box
 LOST_S: Final = 15.0  # without a report, a box is taken for lost: two may go astray
+MAX_REPORT_BYTES: Final = 1024 * 1024
+MAX_REASON_CHARACTERS: Final = 1000
+
+Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+FunctionName = Annotated[str, msgspec.Meta(pattern=manifest.NAME_PATTERN)]
+VariantName = Annotated[str, msgspec.Meta(pattern=variant.VARIANT_PATTERN)]
+Address = Annotated[str, msgspec.Meta(pattern=rf"^\Z|{ADDRESS_PATTERN}")]
+Word = Annotated[str, msgspec.Meta(max_length=128)]
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARACTERS)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Replicas = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +39,11 @@ class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
         refused: Why the box cannot serve it; empty if it can.
     """
 
-    name: str
-    wanted: int = 0
-    replicas: int = 0
-    leases: int = 0
-    refused: str = ""
+    name: VariantName
+    wanted: Replicas = 0
+    replicas: Replicas = 0
+    leases: Replicas = 0
+    refused: Reason = ""
 
 
 FunctionState = Literal["serving", "elsewhere", "pending", "failed", "quarantined"]
@@ -62,22 +63,22 @@ class FunctionReport(msgspec.Struct, frozen=True, kw_only=True):
         misses: Of these, those that were late.
     """
 
-    name: str
-    digest: str = ""
+    name: FunctionName
+    digest: Word = ""
     state: FunctionState = "serving"
-    reason: str = ""
+    reason: Reason = ""
     variants: tuple[VariantReport, ...] = ()
-    calls: int = 0
-    misses: int = 0
+    calls: Count = 0
+    misses: Count = 0
 
 
 class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
     """A peer, as a box sees it. `rtt_s` is 0 where it is not known."""
 
-    box: str
-    tier: str
+    box: Name
+    tier: Name
     up: bool
-    rtt_s: float = 0.0
+    rtt_s: Seconds = 0.0
 
 
 class BoxReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,15 +99,15 @@ class BoxReport(msgspec.Struct, frozen=True, kw_only=True):
         started_s: Seconds since 1970 when it started.
     """
 
-    box: str
-    tier: str
-    site: str
-    version: str
-    boot_id: str
-    epoch: str = ""
-    revision: int = 0
-    address: str = ""
+    box: Name
+    tier: Name
+    site: Name
+    version: Word
+    boot_id: Word
+    epoch: Word = ""
+    revision: Count = 0
+    address: Address = ""
     has_ray: bool = False
     functions: tuple[FunctionReport, ...] = ()
     links: tuple[LinkReport, ...] = ()
-    started_s: float = 0.0
+    started_s: Seconds = 0.0

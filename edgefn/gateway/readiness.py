@@ -26,10 +26,13 @@ async def readyz(gateway: Gateway, request: web.BaseRequest, parameters: tuple[s
 
 
 def is_ready(gateway: Gateway, function: Function) -> bool:
-    """Whether a function has a replica, or is one that starts with its first call."""
-    if function.route.state != "serving":
+    """Whether a function has a replica, or is one that starts with its first call or elsewhere."""
+    route = function.route
+    if route.state != "serving":
         return False
-    return function.route.spec.scale.min == 0 or gateway.dispatcher.has_replica(function.route.name)
+    if not any(one.state == "available" for one in route.variants):
+        return True  # it is for other boxes: none will ever be here, and calls are sent to those
+    return route.spec.scale.min == 0 or gateway.dispatcher.has_replica(route.name)
 
 
 def unready(gateway: Gateway) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from edgefn.desired.address import is_address
 from edgefn.desired.state import Upstream
 
 CLOUD: Final = "cloud"
@@ -14,7 +15,8 @@ def dialled(
     """Returns the addresses that a box dials, in a fixed order.
 
     Calls go up: all dial the boxes of the cloud tier. Of two of these one dials the other, that
-    whose name comes later; but one that listens nowhere can only dial.
+    whose name comes later; but one that listens nowhere can only dial. What is no address is left out: gateways that were
+    told such a one could not dial the others either.
 
     Args:
         upstreams: Who can be dialled.
@@ -26,5 +28,5 @@ def dialled(
     return tuple(
         one.address
         for one in sorted(upstreams, key=lambda one: one.box)
-        if one.tier == CLOUD and one.box != box and not (waits and one.box > box)
+        if one.tier == CLOUD and one.box != box and not (waits and one.box > box) and is_address(one.address)
     )
