@@ -35,7 +35,8 @@ class Settings:
         host: Address that a box listens on.
         port: Port that a box listens on; 0: any free one.
         gateways: Gateway processes of a box.
-        tier: Service class of a box, `edge` or `cloud` or the operator's own.
+        tier: Service class of a box, `edge` or `cloud` or the operator's own; empty: a hub's is
+            `cloud`, that of others `edge`.
         name: Of a box, for those who read its answers.
         insecure: Allows an address that others can reach, without keys or TLS.
         site: Where a box stands; empty: a site of its own.
@@ -208,7 +209,7 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], Any], Callable[[Mapping[str, str]
     "host": (_host, _always("127.0.0.1")),
     "port": (_integer(0, 65535), _always(8080)),
     "gateways": (_integer(1, MAX_GATEWAYS), _always(1)),
-    "tier": (_word, _always("edge")),
+    "tier": (_word, _always("")),
     "name": (_word, _default_name),
     "insecure": (_flag, _always(False)),
     "site": (_word, _always("")),

@@ -21,6 +21,7 @@ import edgefn_runtime
 from edgefn._function import EdgeFunction
 from edgefn.bundle.description import Declared, Description
 from edgefn.bundle.user_code import enter
+from edgefn_runtime.errors import LoadFailed
 from edgefn_runtime.loader import import_file
 from edgefn_runtime.tracebacks import traceback_of
 
@@ -38,6 +39,8 @@ def describe(file: Path) -> Description:
     enter(folder)
     try:
         module = import_file(file)
+    except LoadFailed as error:
+        return Description(error=error.message)
     except (Exception, SystemExit) as error:
         short = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
         told = traceback_of(error, str(folder), without=_OWN_FOLDERS)

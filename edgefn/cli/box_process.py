@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -42,12 +43,15 @@ class StartingBox:
     Args:
         config: Of the box. Its output goes to `box.log`.
         outlives: Whether it goes on when this process ends.
+        environ: Of its process; default: that of this one.
 
     Attributes:
         process: Of the box.
     """
 
-    def __init__(self, config: BoxConfig, *, outlives: bool) -> None:
+    def __init__(
+        self, config: BoxConfig, *, outlives: bool, environ: Mapping[str, str] | None = None
+    ) -> None:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log_path = config.state_dir / LOG_FILE
         launch = _encode(Launch(config, 0 if outlives else os.getpid()))
@@ -64,6 +68,7 @@ class StartingBox:
                 pass_fds=(writable,),
                 start_new_session=True,  # a Ctrl-C here is not for the box
                 cwd="/",
+                env=environ,
             )
         os.close(writable)
 

@@ -94,7 +94,7 @@ def command(
 def _dev(target: str, folder: Path, port: int | None) -> None:
     given = settings(port=port)
     watched = parse_target(target).file.parent
-    config = BoxConfig(state_dir=folder, port=given.port, name="dev", tier=given.tier)
+    config = BoxConfig(state_dir=folder, port=given.port, name="dev", tier=given.tier or "edge")
     with output.spinner("starting a box"):
         box = BoxProcess.start(config, outlives=False)
     try:

@@ -30,7 +30,9 @@ def command(
     gateways: Annotated[
         int | None, typer.Option(metavar="N", help="Gateway processes; default 1.")
     ] = None,
-    tier: Annotated[str | None, typer.Option(help="Service class; default edge.")] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="Service class; default edge, of a hub cloud.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the box; default: the host's name.")] = None,
     site: Annotated[str | None, typer.Option(help="Where it stands.")] = None,
     hub: Annotated[
@@ -92,7 +94,8 @@ def command(
         join_fleet(join, read_token(token_file, given.join_token), called, given.state_dir)
     config = BoxConfig(
         state_dir=given.state_dir, host=given.host, port=given.port, gateways=given.gateways,
-        tier=given.tier, name=called, insecure=given.insecure, site=given.site, hub=hub,
+        tier=given.tier or ("cloud" if hub else "edge"), name=called, insecure=given.insecure,
+        site=given.site, hub=hub,
         listen=given.listen or (HUB_LISTENS_AT if hub else ""), tls_names=tuple(tls_name or ()),
         tls_cert=tls_cert and tls_cert.absolute(), tls_key=tls_key and tls_key.absolute(),
         ray=ray, ray_host=ray_host or "",

@@ -16,7 +16,7 @@ def test_defaults_are_a_local_box_on_port_8080() -> None:
     settings = resolve({})
     assert settings.url == "http://127.0.0.1:8080"
     assert (settings.host, settings.port, settings.gateways) == ("127.0.0.1", 8080, 1)
-    assert (settings.tier, settings.insecure) == ("edge", False)
+    assert (settings.tier, settings.insecure) == ("", False)
     assert settings.state_dir == Path("~/.local/state/edgefn").expanduser()
     assert settings.name
 

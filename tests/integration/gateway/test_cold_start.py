@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 
+import msgspec
+
 from edgefn.gateway.control import Report, Suspect, Wake
 from edgefn_runtime.manifest import Scale
 
@@ -103,6 +105,15 @@ def test_readiness_waits_for_routes_and_replicas(start_site, function_route):
     assert site.request("GET", "/v2/models/echo/ready")[0] == 200
     site.route(function_route())
     assert site.request("GET", "/readyz")[0] == 200  # it may start with its first call
+
+
+def test_what_is_served_elsewhere_is_not_waited_for(empty_site, function_route):
+    """A box for whose tier a function is not gets no replica of it, and is ready all the same."""
+    site = empty_site
+    route = function_route(spec={"scale": Scale(min=1)})
+    nowhere = [msgspec.structs.replace(one, state="unavailable") for one in route.variants]
+    site.route(msgspec.structs.replace(route, variants=tuple(nowhere)))
+    assert site.request("GET", "/readyz")[0] == 200
 
 
 def test_an_update_loses_no_call(empty_site, function_route):
