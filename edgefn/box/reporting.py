@@ -1,7 +1,7 @@
 """What a box says of itself to its hub; the hub says it of itself, too."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import edgefn
 from edgefn.box.config import BoxConfig
@@ -9,6 +9,7 @@ from edgefn.box.functions import Function
 from edgefn.box.replica import Replica
 from edgefn.box.totals import Totals
 from edgefn.desired.report import (
+    MAX_REASON_CHARACTERS,
     BoxReport,
     FunctionReport,
     FunctionState,
@@ -16,6 +17,8 @@ from edgefn.desired.report import (
     VariantReport,
 )
 from edgefn_runtime.variant import Variant
+
+_LEFT_OUT: Final = " ... "
 
 
 class Overdue(NamedTuple):
@@ -71,7 +74,7 @@ def build_report(
     }
     for name, overdue in followed.overdue.items():
         known.setdefault(
-            name, FunctionReport(name=name, state=overdue.state, reason=overdue.reason)
+            name, FunctionReport(name=name, state=overdue.state, reason=_told(overdue.reason))
         )
     return BoxReport(
         box=config.name,
@@ -114,7 +117,7 @@ def _function(
         name=revision.function,
         digest=revision.digest,
         state=state,
-        reason=reason,
+        reason=_told(reason),
         variants=tuple(
             _variant(function, variant, replicas) for variant in revision.manifest.variants
         ),
@@ -141,5 +144,13 @@ def _variant(function: Function, variant: Variant, replicas: list[Replica]) -> V
             for replica in replicas
         ),
         leases=function.leases.get(variant.name, 0),
-        refused=route.reason if route.state == "unavailable" else "",
+        refused=_told(route.reason) if route.state == "unavailable" else "",
     )
+
+
+def _told(reason: str) -> str:
+    """Returns a reason in the length that a report may have; the end says more than the middle."""
+    if len(reason) <= MAX_REASON_CHARACTERS:
+        return reason
+    half = (MAX_REASON_CHARACTERS - len(_LEFT_OUT)) // 2
+    return reason[:half] + _LEFT_OUT + reason[-half:]

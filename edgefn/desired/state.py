@@ -56,6 +56,8 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         epoch: Of the hub's memory: with another one, revisions cannot be compared.
         revision: Counts the changes of all that follows, upwards.
+        digest: SHA-256 of all that follows, by which the hub knows what a box was told last: after
+            it was restored from a copy it may have given the same number to something else.
         functions: All of them, by name. What is not here is to be removed where the hub brought it.
         trusted: Public keys whose bundles count; None: the hub keeps no list of them.
         access: Keys of callers and operators, and certificates that count no longer.
@@ -65,6 +67,7 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: str
     revision: int
+    digest: str = ""
     functions: tuple[DesiredFunction, ...] = ()
     trusted: tuple[str, ...] | None = None
     access: AccessTable = AccessTable()

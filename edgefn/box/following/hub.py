@@ -28,8 +28,11 @@ class Hub:
             HubUnreachable: There is no answer, or none that can be read.
             HubRefuses: The answer is an error.
         """
-        epoch, revision = (known.epoch, known.revision) if known is not None else ("", 0)
-        target = f"/fleet/v1/desired?epoch={epoch}&revision={revision}&wait_s={WAIT_S:g}"
+        now = known if known is not None else DesiredState(epoch="", revision=0)
+        target = (
+            f"/fleet/v1/desired?epoch={now.epoch}&revision={now.revision}&digest={now.digest}"
+            f"&wait_s={WAIT_S:g}"
+        )
         body = await self._connection.ask("GET", target, timeout_s=WAIT_S + LATE_S)
         try:
             if msgspec.json.decode(body, type=_Either).unchanged:

@@ -15,8 +15,8 @@ def dialled(
     """Returns the addresses that a box dials, in a fixed order.
 
     Calls go up: all dial the boxes of the cloud tier. Of two of these one dials the other, that
-    whose name comes later; but one that listens nowhere can only dial. What is no address is left out: gateways that were
-    told such a one could not dial the others either.
+    whose name comes later; but one that listens nowhere can only dial. What is no address counts
+    for nothing: the others are dialled all the same.
 
     Args:
         upstreams: Who can be dialled.
@@ -28,5 +28,6 @@ def dialled(
     return tuple(
         one.address
         for one in sorted(upstreams, key=lambda one: one.box)
-        if one.tier == CLOUD and one.box != box and not (waits and one.box > box) and is_address(one.address)
+        if one.tier == CLOUD and one.box != box and not (waits and one.box > box)
+        if is_address(one.address)
     )

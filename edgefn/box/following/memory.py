@@ -51,7 +51,8 @@ class Memory:
     def open(cls, state_dir: Path, fleet: str) -> "Memory":
         """Reads what was remembered. Blocks.
 
-        A file that cannot be read is as none: all of it comes again. What another fleet wanted and
+        A file that cannot be read is as none: all of it comes again, but for what the hub removes
+        meanwhile, which stays until an operator of the box removes it. What another fleet wanted and
         whom that gave access is forgotten, but not which functions it brought: they go when the
         box hears what its fleet wants now.
 

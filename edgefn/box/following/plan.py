@@ -62,11 +62,14 @@ class Plan:
 
     Attributes:
         drop: Functions to remove, by name, whether they ever came up or not; before anything else.
+        adopt: Functions that are there as they are wanted, though nothing says that the hub brought
+            them: they were here before, or it was forgotten. From now on they are the hub's.
         bring: Functions to deploy, in this order.
         again_s: When there will be more to do; None: when something changes.
     """
 
     drop: tuple[str, ...]
+    adopt: tuple[DesiredFunction, ...]
     bring: tuple[DesiredFunction, ...]
     again_s: float | None
 
@@ -88,10 +91,13 @@ def plan(
         failures: What did not come up, by name.
     """
     wanted = {function.name: function for function in desired}
+    adopt: list[DesiredFunction] = []
     due: list[DesiredFunction] = []
     again_s: list[float] = []
     for name, function in sorted(wanted.items()):
         if _is_there(function, deployed.get(name), brought.get(name)):
+            if name not in brought:
+                adopt.append(function)
             continue
         failure = failures.get(name)
         if failure is None or not failure.is_of(function) or failure.again_s <= now_s:
@@ -100,6 +106,7 @@ def plan(
             again_s.append(failure.again_s)
     return Plan(
         drop=tuple(sorted(brought.keys() - wanted.keys())),
+        adopt=tuple(adopt),
         # One that failed before must not keep the others waiting once more.
         bring=tuple(sorted(due, key=lambda one: (one.name in failures, one.name))),
         again_s=min(again_s, default=None),

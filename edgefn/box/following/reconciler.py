@@ -120,6 +120,8 @@ class Reconciler:
         self._again_s = todo.again_s
         if todo.drop:
             await self._drop(todo.drop[0])
+        elif todo.adopt:
+            await self._adopt(todo.adopt[0])
         elif todo.bring:
             await self._bring(todo.bring[0])
         else:
@@ -155,6 +157,10 @@ class Reconciler:
             await self._deployments.drop(name)
         await self._memory.forget(name)
         self._deployments.followed.discard(name)
+
+    async def _adopt(self, function: DesiredFunction) -> None:
+        await self._memory.bring(function.name, function.revision)
+        self._deployments.followed.add(function.name)
 
     async def _bring(self, function: DesiredFunction) -> None:
         name = function.name

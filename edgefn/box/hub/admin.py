@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from edgefn.box.hub.hub import Hub
-from edgefn.desired.report import BoxReport
+from edgefn.desired.report import MAX_REPORT_BYTES, BoxReport
 from edgefn.errors import InvalidInput
 from edgefn.gateway.control import DESIRED_PATH, Ask
 
@@ -18,6 +18,7 @@ HubHandler = Callable[[Hub, Ask], Awaitable[Any]]
 class _Known(msgspec.Struct):
     epoch: Annotated[str, msgspec.Meta(max_length=64)] = ""
     revision: Annotated[int, msgspec.Meta(ge=0)] = 0
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
     wait_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
@@ -35,13 +36,20 @@ async def desired(hub: Hub, ask: Ask) -> Any:
     try:
         known = msgspec.convert(ask.query, type=_Known, strict=False)
     except msgspec.MsgspecError as error:
-        raise InvalidInput(f"the query is ?epoch=&revision=&wait_s=: {error}") from error
+        raise InvalidInput(f"the query is ?epoch=&revision=&digest=&wait_s=: {error}") from error
     wait_s = min(known.wait_s, MAX_PULL_WAIT_S)
-    return msgspec.Raw(await hub.pull(ask.name, ask.caller, known.epoch, known.revision, wait_s))
+    reply = await hub.pull(
+        ask.name, ask.caller, known.epoch, known.revision, wait_s, digest=known.digest
+    )
+    return msgspec.Raw(reply)
 
 
 async def report(hub: Hub, ask: Ask) -> Any:
     """Takes what a box says of itself."""
+    if len(ask.body) > MAX_REPORT_BYTES:
+        raise InvalidInput(
+            f"a report of {len(ask.body)} bytes: at most {MAX_REPORT_BYTES} are listened to"
+        )
     try:
         told = msgspec.json.decode(ask.body, type=BoxReport)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -43,8 +43,8 @@ def content_of(
 
 
 def digest_of(state: DesiredState) -> str:
-    """Returns the SHA-256 of all that is in a desired state beside its number."""
-    unnumbered = msgspec.structs.replace(state, epoch="", revision=0)
+    """Returns the SHA-256 of all that is in a desired state beside how it is known."""
+    unnumbered = msgspec.structs.replace(state, epoch="", revision=0, digest="")
     return hashlib.sha256(msgspec.json.encode(unnumbered)).hexdigest()
 
 

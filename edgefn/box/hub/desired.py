@@ -1,7 +1,7 @@
 """What the fleet should serve, under a number that rises with each change.
 
 A number is on the disk before anyone is told what it stands for: a hub that dies never gives it to
-something else. A box that knows of a higher one has the better memory: the hub was restored
+something else. A box that knows of a higher one, or of another content, has the better memory: the hub was restored
 from an older copy of its disk, and goes on in a new epoch, in which nothing can be mixed up.
 """
 
@@ -102,7 +102,9 @@ class Desired:
                 return
             self._tell(told, content)
 
-    async def pull(self, box: str, epoch: str, revision: int, wait_s: float) -> bytes:
+    async def pull(
+        self, box: str, epoch: str, revision: int, wait_s: float, *, digest: str = ""
+    ) -> bytes:
         """Returns the desired state, or that it has not changed, as JSON.
 
         Args:
@@ -110,11 +112,12 @@ class Desired:
             epoch: That it knows; empty: none.
             revision: That it knows.
             wait_s: How long it waits for a change.
+            digest: That it knows; empty: it does not tell.
 
         Raises:
             Unavailable: The hub is about to end, or cannot tell yet.
         """
-        if epoch == self._told.epoch and revision > self._told.revision:
+        if self._never_told(epoch, revision, digest):
             await self._begin_epoch(epoch, revision)
         if (epoch, revision) == (self._told.epoch, self._told.revision):
             await self._changed(box, wait_s)
@@ -136,14 +139,21 @@ class Desired:
         self._released = True
         self._wake()
 
+    def _never_told(self, epoch: str, revision: int, digest: str) -> bool:
+        """Whether a box knows what this hub has forgotten that it told it."""
+        told = self._told
+        if epoch != told.epoch or revision < told.revision:
+            return False
+        return revision > told.revision or digest not in ("", told.digest)
+
     async def _begin_epoch(self, ended: str, revision: int) -> None:
         async with self._changing:
             told = self._told
             if told.epoch != ended or not self._encoded:
                 return
             _log.warning(
-                "a box knows revision %d of the desired state, the hub only %d: its state "
-                "directory is an older copy; it goes on in a new epoch",
+                "a box knows a revision %d of the desired state that the hub, at %d, does not: its "
+                "state directory is an older copy; it goes on in a new epoch",
                 revision, told.revision,
             )  # fmt: skip
             told = msgspec.structs.replace(told, epoch=new_epoch(), revision=1)
@@ -152,7 +162,9 @@ class Desired:
 
     def _tell(self, told: Told, content: DesiredState) -> None:
         self._told = told
-        state = msgspec.structs.replace(content, epoch=told.epoch, revision=told.revision)
+        state = msgspec.structs.replace(
+            content, epoch=told.epoch, revision=told.revision, digest=told.digest
+        )
         self._encoded = msgspec.json.encode(state)
         self._wake()
 

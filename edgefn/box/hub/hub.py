@@ -114,13 +114,22 @@ class Hub:
         """Has nobody wait for news any more: the box is about to end."""
         self._desired.release()
 
-    async def pull(self, box: str, serial: str, epoch: str, revision: int, wait_s: float) -> bytes:
+    async def pull(
+        self,
+        box: str,
+        serial: str,
+        epoch: str,
+        revision: int,
+        wait_s: float,
+        *,
+        digest: str = "",
+    ) -> bytes:
         """Returns the desired state as JSON, or that it has not changed; see `Desired.pull`.
 
         Raises:
             Refused: The certificate with this serial number was revoked while the box waited.
         """
-        reply = await self._desired.pull(box, epoch, revision, wait_s)
+        reply = await self._desired.pull(box, epoch, revision, wait_s, digest=digest)
         if serial in self._access.table.revoked:
             raise Refused(f"the certificate of box {box!r} was revoked")
         return reply

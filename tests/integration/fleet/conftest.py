@@ -78,6 +78,7 @@ class FakeBox:
     refused: str = ""
     refusals: int = 0
     joined: Joined | None = None
+    sessions: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.changed = asyncio.Condition()
@@ -222,14 +223,22 @@ def companion_of(box: FakeBox, host: str = "127.0.0.1") -> Awaitable[Process]:
 
 
 def processes_of(box: FakeBox) -> dict[int, str]:
-    """Returns the processes that were started for a box, and their titles."""
+    """Returns the processes that were started for a box, and their titles.
+
+    They are known by their environment, or, as some of Ray's write their title over it, by the
+    session that they are in.
+    """
     mark = f"{STATE_DIR}={box.state_dir}".encode()
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                session = os.getsid(int(folder.name))
+                marked = mark in (folder / "environ").read_bytes().split(b"\0")
+                title = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                if marked and "edgefn.fleet.start_ray" in title:
+                    box.sessions.add(session)
+                if title and (marked or session in box.sessions):
                     found[int(folder.name)] = title
     return found
 
@@ -282,6 +291,8 @@ class Cluster:
 
     async def stop(self) -> None:
         """Ends all, and waits until nothing is left."""
+        for box in (self.hub, self.edge):
+            processes_of(box)  # it learns their sessions
         for companion in self.companions:
             if companion.returncode is None:
                 companion.terminate()

@@ -43,6 +43,7 @@ async def test_nothing_outlives_a_companion_that_is_killed(cluster):
     """All of Ray's processes of a box end when its companion does, in whatever way."""
     edge = cluster.edge
     companion = cluster.companions[1]
+    assert "raylet" in " ".join(cluster.titles(edge).values())
     companion.kill()
     await companion.wait()
     await cluster.until_gone(edge)

@@ -26,6 +26,17 @@ def test_two_boxes_of_the_cloud_dial_each_other_once():
     assert dialled(CLOUDS, box="c1", tier="cloud", listens=True) == ()
 
 
+def test_what_is_no_address_is_not_dialled():
+    """Nor does it keep a box from the others."""
+    wrong = [
+        Upstream(box=f"w{number}", tier="cloud", address=address)
+        for number, address in enumerate(("c", "c:x", "c:0", "c:65536", ":1", "c:1\n", "::1:1"))
+    ]
+    right = [Upstream(box="v6", tier="cloud", address="[::1]:8443"), CLOUDS[0]]
+    found = dialled([*wrong, *right], box="e2", tier="edge", listens=True)
+    assert found == (CLOUDS[0].address, "[::1]:8443")
+
+
 def test_a_box_of_the_cloud_that_listens_nowhere_dials_all_others():
     """Nobody can dial it."""
     assert len(dialled(CLOUDS[:2], box="c0", tier="cloud", listens=False)) == 2

@@ -34,6 +34,13 @@ def test_only_what_the_hub_brought_is_removed():
     assert plan(0.0, [], deployed, {"old": 1, "never-came": 0}, {}).drop == ("never-came", "old")
 
 
+def test_what_is_there_as_it_is_wanted_becomes_the_hubs():
+    """Whoever deployed it: so that it goes when the hub removes it, and no operator's order does."""
+    deployed = {name: Deployed(digest="d1") for name in "ab"}
+    todo = plan(0.0, map(wanted, "ab"), deployed, {"b": 1}, {})
+    assert ([one.name for one in todo.adopt], todo.bring) == (["a"], ())
+
+
 def test_damaged_files_are_fetched_again():
     """The digest alone does not say that a function can be served."""
     damaged = {"a": Deployed(digest="d1", is_damaged=True)}

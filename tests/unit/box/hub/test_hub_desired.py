@@ -42,9 +42,9 @@ async def desired(path):
         yield one
 
 
-async def pulled(desired, box="a", epoch="", revision=0, wait_s=0.0):
+async def pulled(desired, box="a", epoch="", revision=0, wait_s=0.0, digest=""):
     """Returns the state that a box is told, or None if it is told that nothing changed."""
-    reply = await desired.pull(box, epoch, revision, wait_s)
+    reply = await desired.pull(box, epoch, revision, wait_s, digest=digest)
     if reply == msgspec.json.encode(Unchanged()):
         return None
     return msgspec.json.decode(reply, type=DesiredState)
@@ -176,6 +176,23 @@ async def test_a_hub_restored_from_an_older_copy_begins_a_new_epoch(path, tmp_pa
     async with opened(copy) as desired:
         await desired.want(content("a"))
         assert await pulled(desired, epoch=told.epoch, revision=1) is None
+
+
+async def test_a_number_that_a_restored_hub_gave_again_is_told_from_the_lost_one(path, tmp_path):
+    """A box that was away meanwhile has heard of that number, too, and of other content."""
+    copy = tmp_path / "copy.db"
+    async with opened(path) as desired:
+        await desired.want(content("a"))
+    shutil.copy(path, copy)
+    async with opened(path) as desired:
+        await desired.want(content("lost"))
+        known = await pulled(desired)
+        same = await pulled(desired, "a", known.epoch, known.revision, digest=known.digest)
+        assert same is None
+    async with opened(copy) as desired:
+        await desired.want(content("new"))
+        told = await pulled(desired, "a", known.epoch, known.revision, digest=known.digest)
+        assert (told.trusted, told.epoch != known.epoch) == (("new",), True)
 
 
 async def test_what_is_not_known_yet_is_not_told(desired):
