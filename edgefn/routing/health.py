@@ -11,27 +11,27 @@ class Health:
     """Of one endpoint.
 
     Attributes:
+        failures: Calls lost in a row.
         until_s: It is left alone until then; 0: it is not.
     """
 
-    __slots__ = ("_failures", "_next_s", "until_s")
+    __slots__ = ("_next_s", "failures", "until_s")
 
     def __init__(self) -> None:
         self.until_s = 0.0
-        self._failures = 0
+        self.failures = 0
         self._next_s = _FIRST_S
 
     def answered(self) -> None:
-        """Takes note of an answer, whatever it is."""
-        if self._failures:
-            self._failures = 0
-            self._next_s = _FIRST_S
-            self.until_s = 0.0
+        """Takes note of an answer, whatever it is: of interest after failures only."""
+        self.failures = 0
+        self._next_s = _FIRST_S
+        self.until_s = 0.0
 
     def failed(self) -> bool:
         """Takes note of a call that was lost; returns whether it should be left alone."""
-        self._failures += 1
-        return self._failures >= FAILURES
+        self.failures += 1
+        return self.failures >= FAILURES
 
     def eject(self, now_s: float) -> None:
         """Leaves it alone, twice as long as the last time; after that one failure is enough."""
@@ -41,4 +41,4 @@ class Health:
     @property
     def on_trial(self) -> bool:
         """Whether its next call decides about it."""
-        return self._failures >= FAILURES
+        return self.failures >= FAILURES

@@ -42,7 +42,8 @@ def answered(
         server.ran(now_s, service_s / expected_s if expected_s > 0.0 else 1.0, batch)
     server.reported(now_s, event.backlog_s, net_s if net_s > 0.0 else 0.0, here=one.here)
     one.used_s = now_s
-    one.health.answered()
+    if one.health.failures:
+        one.health.answered()
     if not late:
         calibration = one.calibration
         calibration.learn(now_s, total_s > send.bound_s or not batch)

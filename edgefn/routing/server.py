@@ -109,16 +109,23 @@ class Server:
     def reported(self, now_s: float, backlog_s: float, net_s: float, *, here: bool) -> None:
         """Takes a load report that arrives now and was written `net_s / 2` ago."""
         written_s = now_s - net_s  # what was sent later had not arrived when it was written
-        coming_s = 0.0
-        for send in reversed(self._flights):
-            if send.sent_s <= written_s:
-                break
-            if send.ledger is not None:
-                coming_s += send.work_s
-        left_s = backlog_s + coming_s / self.parallel
+        left_s = backlog_s
+        flights = self._flights
+        if flights and flights[-1].sent_s > written_s:
+            left_s += self._sent_since(written_s) / self.parallel
         if here and self.own_s > left_s * self.parallel:
             left_s = self.own_s / self.parallel  # of what runs, the backlog says nothing
         self.free_s = written_s + left_s
+
+    def _sent_since(self, since_s: float) -> float:
+        """Returns the work of the calls that were sent after an instant and are not answered."""
+        sent_s = 0.0
+        for send in reversed(self._flights):
+            if send.sent_s <= since_s:
+                break
+            if send.ledger is not None:
+                sent_s += send.work_s
+        return sent_s
 
     def ran(self, now_s: float, ratio: float, batch: int) -> None:
         """Takes a run that took `ratio` times as long as on a server of speed 1."""
