@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CACHE := $(CURDIR)/$(VENV)/cache
 ARGS ?=
 
-.PHONY: help demo test test-long lint format types imports unit bench variants train lock clean
+.PHONY: help demo test test-long lint format types imports unit bench wheel variants train lock clean
 
 help: ## Lists these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,12 +33,15 @@ unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
-	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py $(ARGS)
+	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
 	$(BIN)/python tests/bench/routing.py
 	$(BIN)/python tests/bench/run.py $(ARGS)
+
+wheel: $(VENV)/.installed-dev ## Builds a wheel whose decisions are compiled for this platform, into dist/ (needs a C compiler)
+	EDGEFN_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 
 variants: $(VENV)/.installed-train $(VENV)/.installed-converter ## Compresses the three functions again
 	for name in diagnosis monitoring voice; do \

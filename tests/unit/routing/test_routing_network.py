@@ -4,6 +4,7 @@ from math import inf
 
 import pytest
 
+from edgefn.routing.decisions import Send
 from edgefn.routing.network import DOWN_PROBES, DOWN_S, FORGIVEN_S, Path
 from edgefn.routing.table import Place
 
@@ -18,11 +19,10 @@ def path():
     return one
 
 
-class _Flight:
-    ledger = True
-
-    def __init__(self, sent_s, bound_s):
-        self.sent_s, self.bound_s = sent_s, bound_s
+def _sent(at_s, bound_s):
+    send = Send()
+    send.ledger, send.sent_s, send.bound_s = True, at_s, bound_s
+    return send
 
 
 def test_the_fixed_part_and_that_of_each_byte_are_told_apart(path):
@@ -51,7 +51,7 @@ def test_a_message_that_was_stuck_says_little(path):
 
 def test_an_overdue_call_is_evidence_until_something_comes_back(path):
     """By as much as it is late; what is not overdue says nothing."""
-    path.sent(_Flight(6.0, 0.05))
+    path.sent(_sent(6.0, 0.05))
     path.look(6.04)
     assert path.base_s == path.fixed_s
     path.look(6.25)
@@ -63,7 +63,7 @@ def test_an_overdue_call_is_evidence_until_something_comes_back(path):
 
 def test_a_lost_call_is_evidence_for_a_while(path):
     """A path that is not probed is tried again some time."""
-    path.lost(_Flight(6.0, 0.05))
+    path.lost(_sent(6.0, 0.05))
     path.look(6.55)
     assert path.base_s > 0.5
     path.look(6.1 + FORGIVEN_S)

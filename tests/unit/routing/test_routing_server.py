@@ -5,17 +5,17 @@ import random
 import pytest
 
 from edgefn.routing.calibration import MISSES, Calibration, chance_of
+from edgefn.routing.decisions import Send
 from edgefn.routing.price import Pool
 from edgefn.routing.server import Server
 from edgefn.routing.service import Service
 from edgefn.routing.tokens import Tokens
 
 
-class _Flight:
-    ledger = True
-
-    def __init__(self, sent_s, work_s):
-        self.sent_s, self.work_s = sent_s, work_s
+def _sent(at_s, work_s):
+    send = Send()
+    send.ledger, send.sent_s, send.work_s = True, at_s, work_s
+    return send
 
 
 def _server(**changes):
@@ -26,17 +26,17 @@ def test_each_call_moves_the_end_of_the_work_on():
     """A server that is idle begins at once, one that is busy after the rest."""
     server = _server()
     for at_s in (1.0, 1.0, 1.05):
-        server.sent(at_s, _Flight(at_s, 0.1))
+        server.sent(at_s, _sent(at_s, 0.1))
     assert server.free_s == pytest.approx(1.3)
     many = _server(parallel=4)
-    many.sent(1.0, _Flight(1.0, 0.1))
+    many.sent(1.0, _sent(1.0, 0.1))
     assert many.free_s == pytest.approx(1.025)
 
 
 def test_a_report_counts_from_when_it_was_written():
     """With what was sent after that, or had not arrived there by then."""
     server = _server()
-    early, late = _Flight(1.0, 0.1), _Flight(1.95, 0.1)
+    early, late = _sent(1.0, 0.1), _sent(1.95, 0.1)
     for flight in (early, late):
         server.sent(flight.sent_s, flight)
     server.reported(2.0, 0.5, 0.1, here=False)
@@ -46,7 +46,7 @@ def test_a_report_counts_from_when_it_was_written():
 def test_of_what_runs_here_the_own_books_know():
     """A backlog says nothing of the calls that run."""
     server = _server()
-    server.sent(1.0, _Flight(1.0, 0.3))
+    server.sent(1.0, _sent(1.0, 0.3))
     server.reported(1.1, 0.0, 0.001, here=True)
     assert server.free_s == pytest.approx(1.4, abs=0.01)
 
@@ -54,7 +54,7 @@ def test_of_what_runs_here_the_own_books_know():
 def test_a_server_that_owes_answers_is_late():
     """By the time since it should have been done; one that owes none is not."""
     server = _server()
-    server.sent(1.0, _Flight(1.0, 0.1))
+    server.sent(1.0, _sent(1.0, 0.1))
     assert server.late_s(1.05) == 0.0
     assert server.late_s(1.3) == pytest.approx(0.2)
     server.resolved(0.1)

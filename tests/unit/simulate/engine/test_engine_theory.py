@@ -12,6 +12,7 @@ import math
 import numpy
 import pytest
 
+from edgefn.routing.decisions import Send
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight, Visit
 from edgefn.simulate.engine.device import Device
@@ -77,7 +78,7 @@ def simulated_waits(gaps_s, services_s, cores):
         agenda.run_until(now_s)
         visit = Visit(function, None, 1, now_s, service_s, 0.0, None)
         there.coming += 1
-        device.arrive(now_s, Flight(visit, None, there, service_s))
+        device.arrive(now_s, Flight(visit, Send(), there, service_s))
     agenda.run_until(math.inf)
     return numpy.array([wait_s for _, wait_s in sorted(gateway.waits_s)])
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from edgefn.routing.decisions import Send
 from edgefn.simulate.engine.agenda import Agenda
 from edgefn.simulate.engine.call import Flight, Visit, detach, take_apart
 from edgefn.simulate.engine.function import Function
 from edgefn.simulate.engine.lobby import Lobby
 from edgefn.simulate.engine.patience import GIVE_UP_S, Patience
+from edgefn.simulate.engine.target import target
 from edgefn.simulate.scenario import FunctionModel, VariantModel
 
 EYE = Function(
@@ -60,10 +62,11 @@ def test_calls_leave_the_lobby_with_the_time_they_waited():
 def test_a_decided_call_is_no_cycle():
     """Nothing that a call leads to leads back to it once it is decided, here and at a peer."""
     outer = visit()
-    flight = Flight(outer, None, None, 0.0)
+    there = target(1, "eye", EYE.model.variants[0], "edge")
+    flight = Flight(outer, Send(), there, 0.0)
     outer.flights = (flight,)
     inner = flight.visited = visit(origin=flight)
-    inner.flights = (Flight(inner, None, None, 0.0),)
+    inner.flights = (Flight(inner, Send(), there, 0.0),)
     take_apart(outer)
     assert outer.flights == ()
     assert flight.visited is inner  # it is still there: a cancellation may have to find it
