@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 conflict, 130 ended with
 """
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
@@ -74,8 +75,14 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from edgefn import __version__
 
-        typer.echo(f"edgefn {__version__}")
+        typer.echo(f"edgefn {__version__}{' (decisions compiled)' if _compiled() else ''}")
         raise typer.Exit
+
+
+def _compiled() -> bool:
+    """Whether this is a wheel that was built with EDGEFN_COMPILE=1."""
+    router = importlib.util.find_spec("edgefn.routing.router")
+    return router is not None and router.origin is not None and not router.origin.endswith(".py")
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""How fast the simulator is: `python tests/bench/simulator.py [--compiled]`.
+"""How fast the simulator is: `python tests/bench/simulator.py [--compiled FOLDER]`.
 
 Scenario A (3 sites of 4 boxes, 2 accelerators), by processor time of this process: with the
 production router; with a policy that does nothing but send, which leaves the engine and the
@@ -9,15 +9,13 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
-import tempfile
 import time
 from itertools import cycle
 from math import inf
 from pathlib import Path
 
 import msgspec
+from compiled import run_compiled
 
 from edgefn.routing.decisions import Send
 from edgefn.routing.events import TableChanged
@@ -64,7 +62,7 @@ class Nothing:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compiled", action="store_true", help="also as hatch_build.py makes it")
+    parser.add_argument("--compiled", type=Path, metavar="FOLDER", help="from hatch_build.py: too")
     parser.add_argument("--json", action="store_true", help="only print the results")
     options = parser.parse_args()
     if options.json:
@@ -77,7 +75,7 @@ def main() -> None:
         "interpreted": _measured(),
     }
     if options.compiled:
-        results["compiled"] = _compiled()
+        results["compiled"] = run_compiled(__file__, options.compiled)
     print("| as | part | us a call | calls/s | events/s |")
     print("|---|---|---:|---:|---:|")
     for kind in ("interpreted", "compiled"):
@@ -113,19 +111,6 @@ def _part(calls: int, took_s: float, events: int) -> dict[str, float]:
         "calls_per_s": round(calls / took_s),
         "events_per_s": round(events / took_s),
     }
-
-
-def _compiled() -> dict[str, object]:
-    """Returns the same of the packages once they are compiled, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, ROOT / "hatch_build.py", f"{folder}/compiled"], check=True)
-        done = subprocess.run(
-            [sys.executable, "-P", __file__, "--json"],
-            env={**os.environ, "PYTHONPATH": f"{folder}/compiled:{Path(__file__).parent}"},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    return json.loads(done.stdout)
 
 
 def _arrivals_s(scenario) -> float:

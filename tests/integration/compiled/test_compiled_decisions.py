@@ -80,6 +80,13 @@ def test_compiled_modules_pass_their_own_tests(compiled: Path) -> None:
     assert "failed" not in said[-1]
 
 
+def test_the_version_says_so(compiled: Path) -> None:
+    """Whoever measures must know what."""
+    version = [sys.executable, "-P", "-m", "edgefn", "--version"]
+    (interpreted,) = _output(version, f"{ROOT}:{ROOT}/runtime")
+    assert _output(version, str(compiled)) == [f"{interpreted} (decisions compiled)"]
+
+
 def _output(command: list[str], path: str) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
