@@ -96,9 +96,18 @@ class Function:
     def variant_route(self, variant: Variant) -> VariantRoute:
         """Returns what gateways are told of one variant."""
         name = variant.name
-        load_s = self.load_s[name]
+        load_s = self.load_s[name] or self._expected_load_s(variant)
         if reason := self.crash_loops[name].quarantined_because:
             return VariantRoute(variant=variant, state="quarantined", reason=reason, load_s=load_s)
         if reason := self.serving.elsewhere or self.serving.refused.get(name, ""):
             return VariantRoute(variant=variant, state="unavailable", reason=reason, load_s=load_s)
         return VariantRoute(variant=variant, load_s=load_s)
+
+    def _expected_load_s(self, variant: Variant) -> float:
+        """Returns how long the first replica of a variant should take here; 0: nothing is known.
+
+        Its process takes as long as that of another variant, and its models at least as long as
+        when they were measured.
+        """
+        measured_s = variant.measured.load_s if variant.measured is not None else 0.0
+        return max(measured_s, *self.load_s.values())
