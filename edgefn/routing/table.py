@@ -59,7 +59,7 @@ class DeployedVariant(msgspec.Struct, frozen=True, kw_only=True):
             measured profile; 0 if nothing was measured.
         each_s: See `fixed_s`.
         cv: Coefficient of variation of that time.
-        cost: Of one call, in the operator's units; 0: what it works, in seconds.
+        cost: Of one call, in the operator's units; 0: what a box works for it, in seconds.
         energy_j: Of one call; 0: by its work and a stated power.
         prefix_s: Work that is done here before the call can go to the endpoint (a split model).
         bytes_factor: What of a call's bytes then goes over the network.

@@ -19,6 +19,9 @@ PATIENT_TIER_HANDICAP: Final = 1.0  # likewise, without a deadline: then the net
 COLD_HANDICAP: Final = 0.3
 SECOND_CHOICE_HANDICAP: Final = 0.02  # of variants other than the default, without a deadline
 POWER_W: Final = 5.0  # of a box at work, where no energy was measured
+# What a box works for any call, whatever answers it. A variant of 8 us is no fourth of the cost of
+# one of 30 us, and no reason to send a call to another tier.
+CALL_S: Final = 0.0005
 
 
 class Weights(NamedTuple):
@@ -73,8 +76,12 @@ def worths(objective: Objective, variants: tuple[DeployedVariant, ...]) -> dict[
 
 
 def _cost(variant: DeployedVariant) -> float:
-    return variant.cost or variant.fixed_s + variant.each_s
+    return variant.cost or _work_s(variant)
 
 
 def _energy_j(variant: DeployedVariant) -> float:
-    return variant.energy_j or (variant.fixed_s + variant.each_s) * POWER_W
+    return variant.energy_j or _work_s(variant) * POWER_W
+
+
+def _work_s(variant: DeployedVariant) -> float:
+    return CALL_S + variant.fixed_s + variant.each_s

@@ -191,6 +191,21 @@ def test_a_call_that_leaves_its_first_tier_has_a_replica_started_there(two_tiers
     assert (send.endpoint, send.wake) == ("there", "")
 
 
+@pytest.mark.parametrize("objective", ["latency", "balanced"])
+def test_no_tier_is_left_for_microseconds_of_work(
+    make_site, make_function, make_variant, objective
+):
+    """The variant of this box takes four times as long as the cloud's: 22 us more."""
+    site = make_site()
+    site.places = (Place(), Place(name="cloud", tier="cloud"))
+    there = DeployedEndpoint(name="there", place="cloud", server="cloud")
+    quick = make_variant("quick", each_s=8e-6, accuracy=0.97, more=(there,))
+    ours = make_variant("ours", "here", each_s=30e-6, accuracy=0.97)
+    site.deploy(make_function(quick, ours, objective=objective))
+    site.connect()
+    assert site.send(within_s=0.2).endpoint == "here"
+
+
 def test_a_function_without_a_place_in_its_tiers_runs_here(make_site, make_function, make_variant):
     """A lone box serves what is deployed to it."""
     site = make_site(make_function(make_variant("v", "a"), tiers=("cloud",)))
