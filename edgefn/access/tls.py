@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from edgefn.access.identity import identity_of
 from edgefn.errors import ConfigError
 
 PEER_PROTOCOL: Final = "edgefn-peer/1"  # in ALPN: links of gateways share the port of HTTPS
@@ -62,6 +63,21 @@ def fleet_context(
     return context
 
 
+def hub_context(fleet: Path | str, certificate: Path) -> ssl.SSLContext:
+    """Returns how a box speaks to its hub: with whoever is another one the handshake fails.
+
+    Args:
+        fleet: As of `fleet_context`.
+        certificate: As of `fleet_context`.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    context = fleet_context(fleet, certificate)
+    context.sslobject_class = _WithHub
+    return context
+
+
 def unverified_context() -> ssl.SSLContext:
     """Returns how to ask a box for its authority's certificate, which is then checked by itself.
 
@@ -106,6 +122,17 @@ def load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None = Non
         context.load_cert_chain(certificate, key, password=_refuse_password)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ConfigError(f"{certificate}: {_reason(error)}") from error
+
+
+class _WithHub(ssl.SSLObject):
+    """One side of a connection whose other side must be the hub of the fleet."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        identity = identity_of(self.getpeercert())
+        if identity is None or not identity.is_hub:
+            who = "no box" if identity is None else f"{identity.kind} {identity.name!r}"
+            raise ssl.SSLCertVerificationError(f"who answers is {who}, not the hub of this fleet")
 
 
 def _harden(context: ssl.SSLContext) -> None:

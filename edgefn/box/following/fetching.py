@@ -1,19 +1,24 @@
 """Files of bundles come from the hub: a transfer that was cut goes on where it was."""
 
 import asyncio
+import errno
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from typing import Final
 
 from edgefn.box.following.hub import Hub
 from edgefn.bundle.partial import ChunkWriter, PartialBlobs
-from edgefn.bundle.store import BlobStore
+from edgefn.bundle.store import BlobStore, make_folders
+from edgefn.desired.errors import HubUnreachable
 from edgefn.errors import EdgefnError
 from edgefn_runtime.manifest import Manifest
 
 PROGRESS_S: Final = 10.0
+KEPT_FREE_BYTES: Final = 16 * 1024 * 1024  # of the disk: the box has to write other things, too
 _MB: Final = 1e6
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +27,12 @@ class NotWanted(EdgefnError):
     """The hub wants something else meanwhile."""
 
     code = "conflict"
+
+
+class NoRoom(EdgefnError):
+    """The disk is too small for what the hub wants."""
+
+    code = "storage_failed"
 
 
 class Fetcher:
@@ -50,23 +61,46 @@ class Fetcher:
 
         Raises:
             NotWanted: It is not wanted any more.
-            HubUnreachable: The transfer was cut; what came is kept.
+            HubUnreachable: The transfer was cut, and nothing came when it was taken up; what came
+                before is kept.
             HubRefuses: The hub does not have a file.
             DigestMismatch: A file is not what the manifest says.
             OutOfStep: Somebody uploads the same file.
-            OSError: The disk is full, or fails.
+            NoRoom: The disk is too full for it.
+            OSError: The disk fails, or became full meanwhile.
         """
         sizes = {file.sha256: file.size for file in manifest.files}
         missing = await asyncio.to_thread(self._store.missing, sizes)
         if not missing:
             return
         came = sum((await asyncio.to_thread(self._partial.sizes, missing)).values())
-        progress = _Progress(
-            manifest.spec.name, came, sum(sizes[digest] for digest in missing), self._clock
-        )
+        size = sum(sizes[digest] for digest in missing)
+        await asyncio.to_thread(self._check_room, size - came)
+        progress = _Progress(manifest.spec.name, came, size, self._clock)
         for digest in missing:
-            await self._fetch(digest, sizes[digest], progress, is_wanted)
+            await self._fetch_all(digest, sizes[digest], progress, is_wanted)
         _log.info("%s: all of its files are here", manifest.spec.name)
+
+    def _check_room(self, size: int) -> None:
+        make_folders(self._store.incoming)
+        free = shutil.disk_usage(self._store.incoming).free - KEPT_FREE_BYTES
+        if size > free:
+            raise NoRoom(
+                f"{size / _MB:.1f} MB are to be fetched, and the disk has room for "
+                f"{max(0, free) / _MB:.1f} MB beside what is kept free"
+            )
+
+    async def _fetch_all(
+        self, digest: str, size: int, progress: "_Progress", is_wanted: Callable[[], bool]
+    ) -> None:
+        """Fetches a file, at once again as long as something comes before the transfer is cut."""
+        while True:
+            before = progress.came
+            try:
+                return await self._fetch(digest, size, progress, is_wanted)
+            except HubUnreachable:
+                if progress.came == before:
+                    raise
 
     async def _fetch(
         self, digest: str, size: int, progress: "_Progress", is_wanted: Callable[[], bool]
@@ -84,8 +118,9 @@ class Fetcher:
         try:
             if offset < size:
                 await self._hub.blob(digest, offset, size, take)
-        except BaseException:
-            writer.abort()
+        except BaseException as error:
+            is_full = isinstance(error, OSError) and error.errno in _FULL
+            writer.discard() if is_full else writer.abort()
             raise
         await asyncio.to_thread(writer.commit)
 
@@ -101,19 +136,23 @@ async def _on_disk(writer: ChunkWriter, piece: bytes) -> None:
 
 
 class _Progress:
-    """Tells the log now and then how much came."""
+    """Tells the log now and then how much came.
+
+    Attributes:
+        came: Bytes, before and now.
+    """
 
     def __init__(self, name: str, came: int, size: int, clock: Callable[[], float]) -> None:
         self._name = name
-        self._came = came
+        self.came = came
         self._size = size
         self._clock = clock
         self._told_s = clock()
         _log.info("%s: fetching %.1f of %.1f MB", name, (size - came) / _MB, size / _MB)
 
     def add(self, size: int) -> None:
-        self._came += size
+        self.came += size
         now_s = self._clock()
         if now_s - self._told_s >= PROGRESS_S:
             self._told_s = now_s
-            _log.info("%s: %.1f of %.1f MB came", self._name, self._came / _MB, self._size / _MB)
+            _log.info("%s: %.1f of %.1f MB came", self._name, self.came / _MB, self._size / _MB)

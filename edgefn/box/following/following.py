@@ -9,7 +9,6 @@ from edgefn.access.files import AccessFiles, read_secret
 from edgefn.box.access import Access
 from edgefn.box.config import BoxConfig
 from edgefn.box.deployments import Deployments
-from edgefn.box.following.connection import HubConnection
 from edgefn.box.following.fetching import Fetcher
 from edgefn.box.following.fleet import FollowedFleet
 from edgefn.box.following.hub import Hub
@@ -65,6 +64,8 @@ class Following:
         self.fleet = FollowedFleet(
             box=config.name, tier=config.tier, site=config.site or config.name
         )
+        from edgefn.client.hub import HubConnection  # 9 MB that a box alone does without
+
         files = AccessFiles(config.state_dir)
         # One connection for each: what waits, or takes long, keeps nothing else from the hub.
         self._hubs = [Hub(HubConnection(files)) for _ in range(3)]

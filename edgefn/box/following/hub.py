@@ -1,13 +1,16 @@
 """What a box asks of its hub."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgefn.box.following.connection import HubConnection, HubUnreachable
+from edgefn.desired.errors import HubUnreachable
 from edgefn.desired.report import BoxReport
 from edgefn.desired.state import DesiredState
+
+if TYPE_CHECKING:
+    from edgefn.client.hub import HubConnection
 
 WAIT_S: Final = 20.0  # for which the hub may keep an answer back until something changes
 LATE_S: Final = 10.0  # beyond that it does not answer any more
@@ -16,7 +19,7 @@ LATE_S: Final = 10.0  # beyond that it does not answer any more
 class Hub:
     """The hub, as one who follows it sees it. For one request at a time."""
 
-    def __init__(self, connection: HubConnection) -> None:
+    def __init__(self, connection: "HubConnection") -> None:
         self._connection = connection
 
     async def desired(self, known: DesiredState | None) -> DesiredState | None:

@@ -51,10 +51,10 @@ class Memory:
     def open(cls, state_dir: Path, fleet: str) -> "Memory":
         """Reads what was remembered. Blocks.
 
-        A file that cannot be read is as none: all of it comes again, but for what the hub removes
-        meanwhile, which stays until an operator of the box removes it. What another fleet wanted and
-        whom that gave access is forgotten, but not which functions it brought: they go when the
-        box hears what its fleet wants now.
+        A file that cannot be read is as none: all of it comes again; but what the hub removes
+        meanwhile stays until an operator of the box removes it. What another fleet wanted and whom
+        that gave access is forgotten, but not which functions it brought: they go when the box
+        hears what its fleet wants now.
 
         Args:
             state_dir: Of the box.

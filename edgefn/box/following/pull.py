@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from edgefn.box.following.connection import HubRefuses, HubUnreachable
 from edgefn.box.following.hub import Hub
+from edgefn.desired.errors import HubRefuses, HubUnreachable
 from edgefn.desired.report import REPORT_S, BoxReport
 from edgefn.desired.state import DesiredState
 from edgefn.errors import EdgefnError

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from edgefn.box.following.connection import HubRefuses, HubUnreachable
 from edgefn.box.following.fetching import NotWanted
 from edgefn.box.following.memory import Memory
 from edgefn.box.following.plan import Deployed, Failure, failed, plan
@@ -16,6 +15,7 @@ from edgefn.box.functions import Function
 from edgefn.bundle.partial import OutOfStep
 from edgefn.bundle.signing import Signature
 from edgefn.bundle.store import BlobMissing
+from edgefn.desired.errors import HubRefuses, HubUnreachable
 from edgefn.desired.state import DesiredFunction
 from edgefn.errors import EdgefnError, NotDeployed
 from edgefn_runtime.manifest import InvalidManifest, Manifest, decode_canonical_manifest

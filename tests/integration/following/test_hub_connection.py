@@ -1,8 +1,10 @@
 """Requests to a hub that the test plays, over real TLS: kept connections, cuts, impostors."""
 
 import asyncio
+import errno
 import hashlib
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,12 +13,14 @@ from edgefn.access.authority import Authority
 from edgefn.access.files import AccessFiles
 from edgefn.access.identity import Identity, identity_of
 from edgefn.access.tls import server_context
-from edgefn.box.following.connection import HubConnection, HubRefuses, HubUnreachable
+from edgefn.box.following import fetching
 from edgefn.box.following.fetching import Fetcher, NotWanted
 from edgefn.box.following.hub import Hub
 from edgefn.box.following.pull import keep_pulling, keep_reporting
-from edgefn.bundle.partial import PartialBlobs
+from edgefn.bundle.partial import ChunkWriter, PartialBlobs
 from edgefn.bundle.store import BlobStore
+from edgefn.client.hub import HubConnection
+from edgefn.desired.errors import HubRefuses, HubUnreachable
 from edgefn.desired.report import BoxReport
 from edgefn.desired.state import DesiredState, Unchanged
 from edgefn_runtime.manifest import BundleFile, FunctionSchema, FunctionSpec, Manifest
@@ -194,15 +198,24 @@ async def test_what_is_no_answer_is_said_to_be_none(hub, connection, answer):
         await connection.ask("GET", "/x")
 
 
-async def test_a_cut_transfer_goes_on_where_it_was(hub, fetcher, tmp_path):
-    """What came is kept, over the end of the box too, and the whole is verified."""
+async def test_a_transfer_that_is_cut_again_and_again_goes_on_at_once(hub, fetcher):
+    """As long as something comes each time, which a slow and unsteady link is good for."""
     fetch, store = fetcher
     hub.cut_after = 300_000
-    with pytest.raises(HubUnreachable, match="early"):
+    await fetch.fetch(manifest(), lambda: True)
+    assert len(hub.requests) >= 4
+    assert store.path(DIGEST).read_bytes() == CONTENT
+
+
+async def test_a_cut_transfer_goes_on_where_it_was(hub, fetcher):
+    """What came is kept, over the end of the box too, and the whole is verified."""
+    fetch, store = fetcher
+    hub.cut_after = len(CONTENT) * 2  # ends each connection after its answer
+    hub.answers += [reply(CONTENT)[:300_000], None, None]
+    with pytest.raises(HubUnreachable):
         await fetch.fetch(manifest(), lambda: True)
     came = PartialBlobs(store).sizes([DIGEST])[DIGEST]
     assert 0 < came < 300_000
-    hub.cut_after = None
     await fetch.fetch(manifest(), lambda: True)
     assert f"Range: bytes={came}-" in hub.requests[-1][1]
     assert store.path(DIGEST).read_bytes() == CONTENT
@@ -222,6 +235,31 @@ async def test_all_bytes_that_came_before_the_box_was_killed_are_enough(hub, fet
     await fetch.fetch(manifest(*files), lambda: True)
     assert not hub.requests
     assert store.missing([DIGEST, empty]) == []
+
+
+async def test_what_the_disk_has_no_room_for_is_not_begun(hub, fetcher, monkeypatch):
+    """The box keeps room for its own files, such as what the hub wants next."""
+    usage = SimpleNamespace(free=fetching.KEPT_FREE_BYTES + len(CONTENT) - 1)
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(fetching.NoRoom, match="1.0 MB are to be fetched"):
+        await fetcher[0].fetch(manifest(), lambda: True)
+    assert not hub.requests
+    usage.free += 1
+    await fetcher[0].fetch(manifest(), lambda: True)
+
+
+async def test_what_filled_the_disk_is_taken_off_it(fetcher, monkeypatch):
+    """Else the box could not even write down that the hub wants something smaller."""
+    fetch, store = fetcher
+
+    def full(writer, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkWriter, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            await fetch.fetch(manifest(), lambda: True)
+    assert PartialBlobs(store).sizes([DIGEST]) == {}
 
 
 async def test_other_bytes_are_thrown_away(hub, fetcher):
@@ -260,7 +298,7 @@ async def test_news_are_handed_on_and_survive_that_the_hub_is_away(hub, connecti
     pulling.cancel()
     await asyncio.wait((pulling,))
     assert taken == [first, second]
-    assert "?epoch=e&revision=1&wait_s=20" in hub.requests[1][0]
+    assert "?epoch=e&revision=1&digest=&wait_s=20" in hub.requests[1][0]
     assert "starting; the box goes on" in caplog.text
 
 

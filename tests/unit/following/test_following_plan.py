@@ -35,7 +35,7 @@ def test_only_what_the_hub_brought_is_removed():
 
 
 def test_what_is_there_as_it_is_wanted_becomes_the_hubs():
-    """Whoever deployed it: so that it goes when the hub removes it, and no operator's order does."""
+    """Whoever deployed it; so it goes when the hub removes it."""
     deployed = {name: Deployed(digest="d1") for name in "ab"}
     todo = plan(0.0, map(wanted, "ab"), deployed, {"b": 1}, {})
     assert ([one.name for one in todo.adopt], todo.bring) == (["a"], ())

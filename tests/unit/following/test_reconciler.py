@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgefn.box.following.connection import HubUnreachable
 from edgefn.box.following.memory import Memory
 from edgefn.box.following.plan import FIRST_PAUSE_S
 from edgefn.box.following.reconciler import Reconciler
+from edgefn.desired.errors import HubUnreachable
 from edgefn.desired.state import DesiredFunction, DesiredState
 from edgefn.errors import DeploymentFailed
 from edgefn_runtime.manifest import BundleFile, FunctionSchema, FunctionSpec, Manifest
