@@ -70,6 +70,15 @@ class AccessFiles:
         write_own_file(self.certificate, certificate, replace=True)
         write_own_file(self._hub, f"{hub}\n{token}\n", replace=True)
 
+    def left(self) -> None:
+        """Forgets the hub, and what it gave; the first file removed makes that count.
+
+        Raises:
+            OSError: A file cannot be removed.
+        """
+        for path in (self._hub, self.certificate, self.fleet):
+            path.unlink(missing_ok=True)
+
     def _membership(self) -> tuple[str, str]:
         lines = [*(read_secret(self._hub) or "").split(), "", ""]
         return lines[0], lines[1]

@@ -21,10 +21,11 @@ from edgefn.box.status import revision_status
 from edgefn.bundle.signing import decode_signature
 from edgefn.errors import EdgefnError, ErrorBody, InvalidInput, NotDeployed
 from edgefn.gateway.control import Answered, Ask
-from edgefn.gateway.errors import MethodNotAllowed, NotFound, StorageFailed
+from edgefn.gateway.errors import MethodNotAllowed, NotFound, StorageFailed, Unavailable
 from edgefn.gateway.statuses import status_of
 from edgefn_runtime.manifest import decode_canonical_manifest
 
+MAX_ANSWER_BYTES: Final = 7 * 1024 * 1024 + 512 * 1024  # a message to a gateway has at most 8 MiB
 MAX_LOG_LINES: Final = 500
 DEFAULT_LOG_LINES: Final = 100
 MAX_LOG_WAIT_S: Final = 20.0
@@ -112,7 +113,13 @@ class Admin:
             if ask.path == "/metrics":
                 return Answered(ask.id, 200, *self._box.metrics())
             handler, name = _find(ask.method, ask.path)
-            return Answered(ask.id, 200, msgspec.json.encode(await handler(self, ask, name)))
+            body = msgspec.json.encode(await handler(self, ask, name))
+            if len(body) > MAX_ANSWER_BYTES:  # the gateway would take it for the end of the box
+                raise Unavailable(
+                    f"the answer would have {len(body)} bytes, and at most {MAX_ANSWER_BYTES} are "
+                    "told at once: ask for one function or one box"
+                )
+            return Answered(ask.id, 200, body)
         except EdgefnError as error:
             return _refusal(ask, error)
         except (OSError, sqlite3.Error) as error:
@@ -132,6 +139,7 @@ class Admin:
 
     async def missing_blobs(self, ask: Ask, name: str) -> Any:
         """Tells which blobs the store lacks, and of which of them a part came."""
+        self._deployments.check_free()  # nobody uploads what is refused afterwards
         digests = _decode(ask.body, _Missing).digests
         missing = await asyncio.to_thread(self._box.missing_blobs, digests)
         partial = await asyncio.to_thread(self._box.partial_blobs, missing)

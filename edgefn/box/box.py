@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from edgefn.access.table import AccessTable
@@ -101,74 +102,103 @@ class Box:
                 aclosing(await _open_outbox(config)) as outbox,
                 open_desired(config) as desired,
             ):
-                running = _Running(
-                    config,
-                    listeners,
-                    for_peers,
-                    secure,
-                    run_directory,
-                    state,
-                    access,
-                    outbox,
-                    desired,
+                opened = _Opened(
+                    listeners=listeners,
+                    for_peers=for_peers,
+                    secure=secure,
+                    run_directory=run_directory,
+                    state=state,
+                    access=access,
+                    outbox=outbox,
+                    desired=desired,
                 )
+                running = _Running(config, opened)
                 await running.serve(lock, on_ready, self._stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What a box has open from its start to its end."""
+
+    listeners: Listeners
+    for_peers: Listeners
+    secure: Listeners
+    run_directory: RunDirectory
+    state: StateThread
+    access: Access
+    outbox: Outbox
+    desired: Desired | None
 
 
 class _Running:
     """The parts of a box that runs; hears what its gateways say (`GatewayListener`)."""
 
-    def __init__(
-        self,
-        config: BoxConfig,
-        listeners: Listeners,
-        for_peers: Listeners,
-        secure: Listeners,
-        run_directory: RunDirectory,
-        state: StateThread,
-        access: Access,
-        outbox: Outbox,
-        desired: Desired | None,
-    ) -> None:
+    def __init__(self, config: BoxConfig, opened: _Opened) -> None:
         self._config = config
-        self._url = listeners.url
-        self._access = access
-        self._run_directory = run_directory.path
+        self._url = opened.listeners.url
+        self._access = opened.access
+        self._run_directory = opened.run_directory.path
         self._totals = Totals()
         self._store = BlobStore(config.state_dir / "blobs")
         self._logs = Logs(LogFiles(config.state_dir / "logs"))
         self._control = ControlLoop(totals=self._totals, publish=self._publish)
-        catalog: dict[tuple[str, int], Revision] = {}
         environments = Environments(config.state_dir / "environments")
         self._optimised = OptimisedModels(
             config.state_dir / "optimised", environments, self._control.served_here
         )
+        catalog: dict[tuple[str, int], Revision] = {}
         self._launcher = Launcher(
             catalog=catalog,
             environments=environments,
-            run_directory=run_directory.path,
+            run_directory=self._run_directory,
             logs=self._logs,
             listener=self._control,
             before_drain=lambda: self._gateways.routed(),
         )
         self._control.attach(self._launcher)
+        self._deployments = self._make_deployments(opened.state, catalog, environments)
         self._leases = LeasePort(LeaseDesk(self._control))
-        self._deployments = Deployments(
+        self._events = Events(opened.outbox, self._alerts_of)
+        self._overview = self._make_overview(opened)
+        self._hub = make_hub(
+            config, opened.desired, opened.access, self._control.serving, self._report
+        )
+        self._gateways = self._make_gateways(opened)
+        opened.access.attach(self._publish_access)
+        self._following = self._make_following()
+        if self._hub is not None:
+            self._leases.attach(self._hub)
+        elif self._following is not None:
+            self._leases.attach(self._following.fleet)
+
+    def _make_deployments(
+        self,
+        state: StateThread,
+        catalog: dict[tuple[str, int], Revision],
+        environments: Environments,
+    ) -> Deployments:
+        folder = self._config.state_dir
+        return Deployments(
             state=state,
-            bundles=Bundles(config.state_dir / "revisions", self._store),
+            bundles=Bundles(folder / "revisions", self._store),
             environments=environments,
             optimised=self._optimised,
-            trust=Trust(config.state_dir, config_dir(os.environ)),
+            trust=Trust(folder, config_dir(os.environ)),
             catalog=catalog,
             control=self._control,
             launcher=self._launcher,
             logs=self._logs,
-            membership=membership_of(config),
+            membership=membership_of(self._config),
         )
-        self._events = Events(outbox, self._alerts_of)
-        self._overview = Overview(
-            config,
-            addresses=Addresses(url=listeners.url, peer=for_peers.address, secure=secure.address),
+
+    def _make_overview(self, opened: _Opened) -> Overview:
+        return Overview(
+            self._config,
+            addresses=Addresses(
+                url=opened.listeners.url,
+                peer=opened.for_peers.address,
+                secure=opened.secure.address,
+            ),
             control=self._control,
             launcher=self._launcher,
             totals=self._totals,
@@ -176,39 +206,35 @@ class _Running:
             events=self._events,
             store=self._store,
         )
-        self._hub = make_hub(config, desired, access, self._control.serving, self._report)
+
+    def _make_gateways(self, opened: _Opened) -> Gateways:
         admin = Admin(
             box=self._overview,
             deployments=self._deployments,
             logs=self._logs,
-            access=access,
+            access=opened.access,
             events=self._events,
             hub=self._hub,
         )
-        self._gateways = Gateways(
-            gateway_configs(config),
-            listeners.sockets,
-            for_peers.sockets,
-            secure=secure.sockets,
+        return Gateways(
+            gateway_configs(self._config),
+            opened.listeners.sockets,
+            opened.for_peers.sockets,
+            secure=opened.secure.sockets,
             listener=self,
             answer=admin.answer,
         )
-        access.attach(self._publish_access)
-        self._following = Following.open(
-            config,
-            Parts(
-                deployments=self._deployments,
-                functions=self._control.functions,
-                store=self._store,
-                access=access,
-                publish_upstreams=self._gateways.publish_upstreams,
-                own_report=self._report,
-            ),
+
+    def _make_following(self) -> Following | None:
+        parts = Parts(
+            deployments=self._deployments,
+            functions=self._control.functions,
+            store=self._store,
+            access=self._access,
+            publish_upstreams=self._gateways.publish_upstreams,
+            own_report=self._report,
         )
-        if self._hub is not None:
-            self._leases.attach(self._hub)
-        elif self._following is not None:
-            self._leases.attach(self._following.fleet)
+        return Following.open(self._config, parts)
 
     async def serve(
         self, lock: StateLock, on_ready: Callable[[str], None], stop: asyncio.Event

@@ -121,6 +121,14 @@ class Deployments:
         self._control.serve(revision, load_s=0.0)
         self._optimised.look()
 
+    def check_free(self) -> None:
+        """Makes sure that operators may deploy here.
+
+        Raises:
+            FollowsHub: This box serves what its hub says.
+        """
+        self._membership.check_free("deploy", "edgefn deploy FOLDER --to")
+
     async def deploy(self, manifest: Manifest, signature: Signature | None) -> None:
         """Returns once a new revision with this manifest serves.
 
@@ -134,7 +142,7 @@ class Deployments:
             DeploymentFailed: It did not come up. It is recorded as failed; what served serves on.
             LaunchFailed: The box cannot start a process now. Nothing is recorded.
         """
-        self._membership.check_free("deploy", "edgefn deploy FOLDER --to")
+        self.check_free()
         name = manifest.spec.name
         async with self._locks[name]:
             newest = await self._state.run(State.newest, name)

@@ -2,13 +2,16 @@
 
 import importlib.util
 import ipaddress
+import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from edgefn.access.files import AccessFiles
 from edgefn.access.joining import address_of
 from edgefn.box.config import BoxConfig
+from edgefn.desired.ray import refuse_open_ray
 from edgefn.errors import ConfigError
 
 # Nothing is sent there: the system is only asked from which address it would be.
@@ -16,8 +19,12 @@ _FAR_AWAY: Final = "192.0.2.1"
 _ANY_PORT: Final = 9
 
 
-def check_ray(config: BoxConfig) -> None:
-    """Refuses a box with Ray that is of no fleet, has no address, or where Ray is not installed.
+def check_ray(config: BoxConfig, environ: Mapping[str, str] = os.environ) -> None:
+    """Refuses a box with Ray that is of no fleet, has no address, or where Ray is open or missing.
+
+    Args:
+        config: Of the box.
+        environ: Of the process.
 
     Raises:
         ConfigError: The message says what to do.
@@ -30,6 +37,7 @@ def check_ray(config: BoxConfig) -> None:
         raise ConfigError("a box with Ray is one of a fleet: add --hub, or --join URL")
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("Ray is not installed here: pip install 'edgefn[ray]'")
+    refuse_open_ray(environ)
     ray_host(config)
 
 

@@ -66,6 +66,11 @@ class ChunkWriter:
         """Ends the chunk early. What was written is kept for the next one."""
         os.close(self._descriptor)
 
+    def discard(self) -> None:
+        """Ends the chunk, and forgets the bytes that came before it, too."""
+        self._source.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
     def _complete(self) -> None:
         with open(self._descriptor, "rb", closefd=False) as file:
             file.seek(0)

@@ -33,7 +33,7 @@ def print_failure(error: Exception, *, subject: str = "") -> None:
 
 
 def _print_headline(sentence: str) -> None:
-    err.print(Text.assemble(("error:", "bold red"), " ", sentence))
+    err.print(Text.assemble(("error:", "bold red"), " ", plain(sentence)))
 
 
 def _print_block(title: str, lines: list[str]) -> None:

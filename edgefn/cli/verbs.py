@@ -16,6 +16,7 @@ GROUPS: Final = {
     "A box": {
         "up": "Start a box.",
         "down": "Stop a box that runs on this machine.",
+        "leave": "Take a box out of its fleet.",
         "status": "Show a box, its gateways, functions and replicas.",
         "events": "Show events on their way, and the alerts that are raised.",
         "top": "Show what a box does, live: calls, attainment, latency, misses.",

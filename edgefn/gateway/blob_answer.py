@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from edgefn.bundle.store import BlobStore
 from edgefn.gateway.answer import Answer
+from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import MalformedRequest, NotFound, RangeNotSatisfiable, StorageFailed
 from edgefn.gateway.http_bytes import answer_head
 
-_PIECE_BYTES: Final = 256 * 1024
+_PIECE_BYTES: Final = 64 * 1024  # one may take as long as a caller may be stuck
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})?")
 _HEAD: Final = b"Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\n"
@@ -118,6 +119,7 @@ class BlobAnswer(Answer):
                     transport.write(piece)
                     if request.protocol.writing_paused:
                         await request.writer.drain()
+                    cast(Connection, request.protocol).took()
             finally:
                 self._downloads.close_later(descriptor)
         except OSError as error:

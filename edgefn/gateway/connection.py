@@ -133,6 +133,10 @@ class Connection(web.RequestHandler):
         self.busy = False
         self._quiet_since_s = time.monotonic()
 
+    def took(self) -> None:
+        """Notes that the caller took a part of an answer that is written piece by piece."""
+        self._stuck_since_s = 0.0
+
     def discard_input(self) -> None:
         """Reads whatever else the caller sends, and does not look at it.
 

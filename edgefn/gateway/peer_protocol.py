@@ -67,13 +67,18 @@ class PeerProtocol(FrameStream):
         """Takes frames; called by the loop."""
         self.heard_s = time.monotonic()
         try:
-            for frame in self._reader.feed(data):
+            frames = self._reader.feed(data)
+        except ProtocolError as error:
+            self.abort(f"it sent what is no frame of a peer: {error.message}")
+            return
+        try:
+            for frame in frames:
                 if type(frame) is Greeting:
                     self._greet(frame)
                 else:
                     self.on_frame(frame)
         except ProtocolError as error:
-            self.abort(f"it sent what is no frame of a peer: {error.message}")
+            self.abort(error.message)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Called by the loop."""

@@ -1,8 +1,9 @@
 """What the fleet should serve, under a number that rises with each change.
 
 A number is on the disk before anyone is told what it stands for: a hub that dies never gives it to
-something else. A box that knows of a higher one, or of another content, has the better memory: the hub was restored
-from an older copy of its disk, and goes on in a new epoch, in which nothing can be mixed up.
+something else. A box that knows of a higher one, or of another content under the same, has the
+better memory: the hub was restored from an older copy of its disk, and goes on in a new epoch, in
+which nothing can be mixed up.
 """
 
 import asyncio
@@ -128,10 +129,7 @@ class Desired:
         if not self._encoded:
             raise Unavailable("the hub cannot write its disk, and tells nothing that it may forget")
         if len(self._encoded) > MAX_STATE_BYTES:
-            raise Unavailable(
-                f"what the fleet should serve takes {len(self._encoded)} bytes to tell, and at "
-                f"most {MAX_STATE_BYTES} can be: remove functions, or samples from their bundles"
-            )
+            raise Unavailable(_too_large(self._encoded))
         return self._encoded
 
     def release(self) -> None:
@@ -166,6 +164,8 @@ class Desired:
             content, epoch=told.epoch, revision=told.revision, digest=told.digest
         )
         self._encoded = msgspec.json.encode(state)
+        if len(self._encoded) > MAX_STATE_BYTES:
+            _log.error("boxes are told nothing: %s", _too_large(self._encoded))
         self._wake()
 
     def _wake(self) -> None:
@@ -191,3 +191,10 @@ class Desired:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _too_large(encoded: bytes) -> str:
+    return (
+        f"what the fleet should serve takes {len(encoded)} bytes to tell, and at most "
+        f"{MAX_STATE_BYTES} can be: remove functions, or samples from their bundles"
+    )

@@ -67,7 +67,8 @@ class Hub:
         self._trusted = trusted
         self._own_report = own_report
         self._reports = Reports()
-        self._boxes: frozenset[str] = frozenset()
+        self._began_s = time.monotonic()
+        self._boxes: frozenset[str] | None = None  # of the fleet; None: not looked yet
         self._ray = desired.told.ray if has_ray else None
         self._in_cluster = False
         self._failed_because = ""
@@ -155,7 +156,7 @@ class Hub:
             told=self._desired.told,
             serving=self._serving(),
             own=self._own_report(),
-            boxes=self._boxes,
+            boxes=self._boxes or (),
             heard=self._reports.heard(),
             now_s=time.monotonic(),
             at_s=time.time(),
@@ -172,7 +173,7 @@ class Hub:
             site=own.site,
             is_hub=True,
             token=self._ray.token if self._ray is not None else "",
-            pools=pools([own, *self._reports.live(time.monotonic())]),
+            pools=self._pools(own),
         )
 
     async def changed(self, known: FleetNow) -> FleetNow:
@@ -189,6 +190,14 @@ class Hub:
             self._ray = RayHead(address=joined.address, token=token)
         self.wake()
 
+    def _pools(self, own: BoxReport) -> tuple[Pool, ...] | None:
+        """Returns what is to be held; None: not all boxes said since the start what they need."""
+        now_s = time.monotonic()
+        boxes = self._boxes
+        if boxes is None or not self._reports.are_complete(boxes, self._began_s, now_s):
+            return None
+        return pools([own, *self._reports.live(now_s)])
+
     def _tell_fleet(self) -> None:
         now = self.now()
         if now != self._fleet:
@@ -200,7 +209,7 @@ class Hub:
         trusted = await asyncio.to_thread(self._trusted)
         serving = self._serving()
         access = msgspec.structs.replace(self._access.table, certificate="")
-        upstreams = self._reports.upstreams(self._desired.told.upstreams, self._boxes)
+        upstreams = self._reports.upstreams(self._desired.told.upstreams, self._boxes or ())
         numbers = tuple((one.function, one.number, one.digest) for one in serving)
         wanted = (numbers, trusted, access, upstreams, self._ray)
         if wanted == self._wanted:

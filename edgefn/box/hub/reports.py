@@ -55,6 +55,13 @@ class Reports:
         """Returns the newest reports of those that are not lost."""
         return [heard.report for heard in self._heard.values() if not heard.is_lost(now_s)]
 
+    def are_complete(self, boxes: Iterable[str], began_s: float, now_s: float) -> bool:
+        """Whether all of some boxes reported since the hub began, or had the time to.
+
+        Before that nobody can say what they need, which is another thing than nothing.
+        """
+        return now_s - began_s > LOST_S or self._heard.keys() >= set(boxes)
+
     def keep(self, boxes: Iterable[str]) -> None:
         """Forgets all boxes but these."""
         kept = set(boxes)

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from edgefn.box import admin as admin_module
 from edgefn.box.admin import Admin
 from edgefn.box.log_files import LogFiles
 from edgefn.box.logs import Logs
+from edgefn.box.membership import FollowsHub
 from edgefn.box.revision import Revision
 from edgefn.box.rollback import RevisionRefused
 from edgefn.box.state import RevisionRow
@@ -27,6 +29,10 @@ class FakeDeployments:
         self.revision = revision
         self.error: Exception | None = None
         self.asked: list[Any] = []
+
+    def check_free(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     async def deploy(self, manifest: Manifest, signature: Signature | None) -> None:
         self._ask("deploy", manifest, signature)
@@ -223,6 +229,22 @@ async def test_wrong_requests_are_refused(
     assert answer[0] == status
     assert answer[1]["error"]["code"] == code
     assert api.deployments.asked == []
+
+
+async def test_an_answer_that_does_not_fit_a_message_is_a_sentence(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fleet of a hub may be large, and its gateways must survive that somebody asks."""
+    monkeypatch.setattr(admin_module, "MAX_ANSWER_BYTES", 10)
+    status, body = await api.ask("GET", "/admin/v1/status")
+    assert (status, body["error"]["code"]) == (503, "unavailable")
+
+
+async def test_nobody_uploads_to_a_box_that_follows_a_hub(api: Api) -> None:
+    """Else a large bundle would be sent first, and refused afterwards."""
+    api.deployments.error = FollowsHub("its hub decides")
+    status, body = await api.ask("POST", "/admin/v1/blobs/missing", {"digests": ["a"]})
+    assert (status, body["error"]["message"]) == (409, "its hub decides")
 
 
 async def test_a_refused_method_comes_with_those_that_are_not(api: Api) -> None:

@@ -30,6 +30,13 @@ def test_without_ray_installed_there_is_a_sentence(monkeypatch: pytest.MonkeyPat
         check_ray(config(ray=True, hub=True))
 
 
+def test_ray_without_a_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything of the box starts."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    with pytest.raises(ConfigError, match="RAY_AUTH_MODE=disabled"):
+        check_ray(config(ray=True, hub=True), {"RAY_AUTH_MODE": "disabled"})
+
+
 @pytest.mark.parametrize("named", ["0.0.0.0", "::", "224.0.0.1", "a-host", "10.0.0.1:6379"])
 def test_ray_listens_on_one_address(named: str) -> None:
     """Never on all of them, and on none that has to be looked up."""

@@ -13,7 +13,7 @@ from edgefn.box.access_errors import Refused
 from edgefn.box.hub.admin import HUB_ROUTES
 from edgefn.box.hub.desired import Desired
 from edgefn.box.hub.hub import Hub
-from edgefn.desired.report import BoxReport, FunctionReport, VariantReport
+from edgefn.desired.report import LOST_S, BoxReport, FunctionReport, VariantReport
 from edgefn.desired.state import DesiredState, RayHead
 from edgefn.errors import ConfigError, InvalidInput
 from edgefn.gateway.control import Ask
@@ -133,8 +133,23 @@ async def test_the_counts_of_all_live_boxes_are_added_up_by_site(site):
         assert hub.now().pools == (msgspec.structs.replace(cloud, count=1), edge)
 
 
+async def test_a_hub_that_just_started_has_nothing_given_back(site, monkeypatch):
+    """Until each box said what it needs, or is lost, what Ray holds stays."""
+    async with site.hub() as hub:
+        assert hub.now().pools is None
+        await hub.look()
+        hub.report(report("plant-1", wanted=2), "plant-1")
+        await hub.look()
+        assert hub.now().pools is None
+        began_s = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: began_s + LOST_S + 1.0)
+        hub.report(report("plant-1", wanted=2), "plant-1")
+        assert [one.count for one in hub.now().pools] == [1, 2]
+
+
 async def test_who_watches_is_told_of_each_change(site):
     """Of what boxes report, and of what the hub itself wants."""
+    site.access.boxes = ("plant-1",)
     async with site.hub() as hub:
         await hub.look()
         known = hub.now()

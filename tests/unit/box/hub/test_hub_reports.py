@@ -36,6 +36,15 @@ def test_a_box_that_is_silent_is_lost_until_it_is_heard_again(reports):
     assert reports.live(100.0)
 
 
+def test_what_boxes_need_is_known_when_all_said_it_or_are_lost(reports):
+    """A hub that starts again has heard of nobody."""
+    reports.take(a_report("a"), "a", 1.0)
+    assert not reports.are_complete(("a", "b"), 0.0, 2.0)
+    assert reports.are_complete(("a", "b"), 0.0, LOST_S + 0.1)
+    reports.take(a_report("b"), "b", 2.0)
+    assert reports.are_complete(("a", "b"), 0.0, 2.0)
+
+
 def test_a_box_speaks_for_itself_only(reports):
     """Whatever it says: its certificate has its name."""
     with pytest.raises(NotItself, match="'a' reports for 'b'"):
