@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 CACHE := $(CURDIR)/$(VENV)/cache
 ARGS ?=
 
-.PHONY: help demo test test-long lint format types imports unit bench wheel variants train lock clean
+.PHONY: help demo fleet-demo test test-long lint format types imports unit bench wheel variants train lock clean
 
 help: ## Lists these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed ## Starts a box, deploys the three functions, calls each (ARGS=--once: and exits)
 	$(BIN)/python examples/demo.py $(ARGS)
+
+fleet-demo: $(if $(findstring --no-ray,$(ARGS)),$(VENV)/.installed,$(VENV)/.installed-ray) ## Starts a hub, a cloud box, two edge boxes and Ray; shows what they do (ARGS=--once, --no-ray)
+	$(BIN)/python examples/fleet_demo.py $(ARGS)
 
 test: lint types imports unit ## Runs lint, types, import contracts and all tests
 
@@ -33,7 +36,7 @@ unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
-	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled $(ARGS)
+	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled tests/integration/fleet/faults $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
@@ -72,6 +75,10 @@ $(VENV)/.installed: requirements/base.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: requirements/dev.lock requirements/torch.txt | $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.lock -r requirements/torch.txt
+	@touch $@
+
+$(VENV)/.installed-ray: requirements/dev.lock | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c requirements/dev.lock -e '.[ray]'
 	@touch $@
 
 # The LiteRT converter clashes with what else is installed, and so lives in an environment of its own.

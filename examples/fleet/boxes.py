@@ -85,11 +85,11 @@ class Fleet:
 
     def _pid_of(self, box: str, title: str) -> int:
         mark = f"EDGEFN_STATE_DIR={self.folder / box}".encode()
-        for entry in Path("/proc").iterdir():
+        for entry in filter(lambda one: one.name.isdigit(), Path("/proc").iterdir()):
             with suppress(OSError):
-                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
-                    if title in (entry / "cmdline").read_bytes().decode(errors="replace"):
-                        return int(entry.name)
+                is_of_box = mark in (entry / "environ").read_bytes().split(b"\0")
+                if is_of_box and title.encode() in (entry / "cmdline").read_bytes():
+                    return int(entry.name)
         raise EdgefnError(f"{box} has no process {title}")
 
 
