@@ -166,7 +166,7 @@ def _placed_table(rows: list[Placed]) -> Table:
             str(one.revision) if one.revision else "its own",
             output.plain(one.box),
             output.state(one.state),
-            one.serves,
+            output.plain(one.serves),
             str(sum(variant.replicas for variant in variants)),
             str(sum(variant.leases for variant in variants)),
             str(said.calls if said is not None else 0),

@@ -21,6 +21,13 @@ err: Final = Console(
     highlight=False, stderr=True, width=None if sys.stderr.isatty() else _PIPE_COLUMNS
 )
 
+# What terminals obey. Line ends and tabs are text.
+_HARMLESS: Final = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(0x20), *range(0x7F, 0xA0))
+    if chr(code) not in "\n\t"
+}
+
 STATE_STYLES: Final = {
     "serving": "green",
     "up": "green",
@@ -68,12 +75,12 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 def state(name: str) -> Text:
     """Returns the name of a state in its colour."""
-    return Text(name, style=STATE_STYLES.get(name, ""))
+    return plain(name, STATE_STYLES.get(name, ""))
 
 
 def note(message: str | RenderableType) -> None:
     """Prints beside the output, on standard error, what a script does not want to read."""
-    err.print(message, style="dim")
+    err.print(plain(message) if isinstance(message, str) else message, style="dim")
 
 
 def age(instant: str, now: datetime | None = None) -> str:
@@ -106,8 +113,8 @@ def milliseconds(value: float) -> str:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Returns text in which nothing is markup, whoever wrote it."""
-    return Text(text, style=style)
+    """Returns text in which nothing is markup or moves a terminal's cursor, whoever wrote it."""
+    return Text(text.translate(_HARMLESS), style=style)
 
 
 def places(peers: Iterable[PlaceStatus]) -> Text:

@@ -1,4 +1,4 @@
-"""`python -P -m edgefn.fleet --host HOST`: the companion of a box that is up.
+"""`python -P -m edgefn.fleet --host HOST [--cluster ADDRESS]`: the companion of a box that is up.
 
 `EDGEFN_STATE_DIR` names the state directory of the box.
 
@@ -14,9 +14,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgefn.desired.ray import refuse_open_ray
 from edgefn.errors import ConfigError
 from edgefn.fleet.companion import Companion, Settings
-from edgefn.fleet.environment import refuse_open_ray
 from edgefn_runtime.lease_words import STATE_DIR
 from edgefn_runtime.process import die_with
 
@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the companion in this process, which dies with its parent; returns the exit status."""
     parser = argparse.ArgumentParser(prog="edgefn.fleet", description="Ray beside a box.")
     parser.add_argument("--host", required=True, help="Address that Ray's ports are bound to.")
+    parser.add_argument(
+        "--cluster", default="", help="That this machine is in already; default: it starts Ray."
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s fleet %(levelname)s %(name)s: %(message)s"
@@ -37,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edgefn.fleet: {error.message}", file=sys.stderr)
         return 2
     die_with(os.getppid())
-    asyncio.run(Companion(Settings(state_dir=state_dir, host=given.host)).run())
+    settings = Settings(state_dir=state_dir, host=given.host, cluster=given.cluster)
+    asyncio.run(Companion(settings).run())
     return 0
 
 

@@ -15,6 +15,7 @@ from edgefn.fleet.environment import ray_environment
 from edgefn.fleet.machine import Machine, NotStarted, make_folder, remove_folder
 from edgefn.fleet.patience import pause_s
 from edgefn.fleet.pools_driver import PoolsDriver
+from edgefn.fleet.reachable import answers
 from edgefn.fleet.role import Role, role_of, start_arguments
 from edgefn.fleet.token import keep_token
 from edgefn_runtime.errors import EdgefnError
@@ -36,10 +37,13 @@ class Settings:
     Attributes:
         state_dir: Of its box.
         host: Address under which Ray on the other machines reaches this one.
+        cluster: Address of the head of a cluster that this machine is in already, by what the
+            environment says of its token; empty: the companion starts Ray.
     """
 
     state_dir: Path
     host: str
+    cluster: str = ""
 
 
 class Companion:
@@ -49,8 +53,12 @@ class Companion:
         self._settings = settings
         self._folder = settings.state_dir / "ray"
         self._token_file = self._folder / "token"
-        self._environ = ray_environment(
-            os.environ, state_dir=settings.state_dir, token_file=self._token_file
+        self._environ = (
+            dict(os.environ)
+            if settings.cluster
+            else ray_environment(
+                os.environ, state_dir=settings.state_dir, token_file=self._token_file
+            )
         )
         self._now: FleetNow | None = None
         self._changed = asyncio.Condition()
@@ -65,7 +73,8 @@ class Companion:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         async with asyncio.TaskGroup() as loops:
-            tasks = [loops.create_task(self._keep_watching()), loops.create_task(self._keep_ray())]
+            ray = self._use_cluster() if self._settings.cluster else self._keep_ray()
+            tasks = [loops.create_task(self._keep_watching()), loops.create_task(ray)]
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -114,6 +123,14 @@ class Companion:
             pause = pause_s(failures, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
             await _first(asyncio.sleep(pause), self._role_other_than(role))
 
+    async def _use_cluster(self) -> None:
+        """Has the box be in a cluster that others keep; this process ends with Ray's own here."""
+        self._tell(Joined(in_cluster=True))
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._now is not None)
+        if self._now is not None and self._now.is_hub:
+            await self._keep_serving(self._settings.cluster, self._folder)
+
     async def _role_other_than(self, role: Role | None) -> Role:
         """Waits until Ray is to be something else than this, and returns what."""
         async with self._changed:
@@ -126,6 +143,8 @@ class Companion:
 
     async def _run_ray(self, role: Role) -> str:
         """Runs Ray in a role; returns why it ended, or nothing if the role did."""
+        if role.head and not await answers(role.head):
+            return f"nobody answers at {role.head}, where its head was"
         note = self._folder / "folder"
         folder = make_folder(note)
         try:
@@ -177,9 +196,10 @@ class Companion:
         told = None
         async with self._changed:
             while True:
-                if self._now is not None and self._now.pools != told:
-                    told = self._now.pools
-                    driver.tell(told)
+                pools = self._now.pools if self._now is not None else None
+                if pools is not None and pools != told:
+                    told = pools
+                    driver.tell(pools)
                 await self._changed.wait()
 
 

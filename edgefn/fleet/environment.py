@@ -1,13 +1,12 @@
-"""The environment of Ray's processes, and what a machine must not be told. Pure."""
+"""The environment of Ray's processes. Pure."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edgefn.errors import ConfigError
+from edgefn.desired.ray import AUTH_MODE
 from edgefn_runtime.lease_words import STATE_DIR
 
-AUTH_MODE: Final = "RAY_AUTH_MODE"
 TOKEN_PATH: Final = "RAY_AUTH_TOKEN_PATH"
 _TOKEN: Final = "RAY_AUTH_TOKEN"
 _ADDRESS: Final = "RAY_ADDRESS"
@@ -20,16 +19,6 @@ _ALWAYS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
 }
-
-
-def refuse_open_ray(environ: Mapping[str, str]) -> None:
-    """Raises ConfigError if the environment turns off that Ray asks for a token."""
-    mode = environ.get(AUTH_MODE, "")
-    if mode.lower() not in ("", "token"):
-        raise ConfigError(
-            f"{AUTH_MODE}={mode}: whoever reaches a port of Ray's could run code on this machine. "
-            f"Unset it, or set {AUTH_MODE}=token"
-        )
 
 
 def ray_environment(

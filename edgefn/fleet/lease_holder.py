@@ -9,6 +9,7 @@ from typing import Final
 
 from ray import serve
 
+from edgefn.fleet.state_dir import state_dir_here
 from edgefn_runtime.lease_client import AsyncLease
 from edgefn_runtime.lease_words import LeaseLost, socket_path
 
@@ -37,7 +38,7 @@ class LeaseHolder:
             NoBox: No box runs on this machine.
             NotLeased: It refuses the lease, and says why.
         """
-        lease = await AsyncLease.connect(socket_path())
+        lease = await AsyncLease.connect(socket_path(state_dir_here()))
         try:
             await lease.take(function, variant, holder=_own_name())
         except BaseException:

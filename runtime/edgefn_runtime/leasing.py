@@ -134,7 +134,8 @@ class FleetNow(msgspec.Struct, frozen=True, kw_only=True, tag="fleet"):
         is_hub: Whether it is the hub, where the Ray cluster has its head.
         head: Address of the head of the Ray cluster; empty: not known yet, or it is to be here.
         token: Of the cluster; empty: not known yet, or it is to be made here.
-        pools: How many replicas of what should be where; on a hub only.
+        pools: How many replicas of what should be where; None: that is not known, as on all boxes
+            but a hub that heard of its boxes, and what is there stays.
     """
 
     box: str
@@ -143,7 +144,7 @@ class FleetNow(msgspec.Struct, frozen=True, kw_only=True, tag="fleet"):
     is_hub: bool = False
     head: str = ""
     token: str = ""
-    pools: tuple[Pool, ...] = ()
+    pools: tuple[Pool, ...] | None = None
 
 
 ToBox = TakeLease | CheckLease | GiveBack | Watch | Joined

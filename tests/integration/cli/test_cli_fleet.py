@@ -138,3 +138,22 @@ def test_functions_are_deployed_to_a_hub_whose_fleet_is_shown(run, hub, tmp_path
     assert [one["name"] for one in fleet["functions"]] == ["ping"]
     states = {one["box"]: one["state"] for one in fleet["boxes"]}
     assert states["cloud-1"] == "up" and states.get("plant-9") != "up"
+
+
+def test_a_box_that_is_down_leaves_its_fleet(run, hub, tmp_path, start_box):
+    """What its hub brought stays and is its own; it may join again."""
+    folder = tmp_path / "plant-9"
+    files = AccessFiles(folder)
+    for _ in range(2):
+        token = json.loads(run("key", "join", "plant-9", "--json"))["text"]
+        join_fleet(run.url, token, "plant-9", folder)
+        box = start_box(state_dir=folder, name="plant-9", tier="edge")
+        assert "another box" in run("leave", "--state-dir", str(folder), code=None)
+        box.end()
+        (folder / "following.json").touch(0o600)
+        assert run.url in run("leave", "--state-dir", str(folder))
+        assert (files.hub(), list(folder.glob("following.json"))) == ("", [])
+    assert "joined no fleet" in run("leave", "--state-dir", str(folder), code=None)
+    alone = start_box(state_dir=folder, name="plant-9").admin
+    for function in alone.functions():
+        alone.remove(function.name)

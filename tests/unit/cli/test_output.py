@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edgefn.cli.output import age, milliseconds, size
+from edgefn.cli.output import age, milliseconds, plain, size
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -42,3 +42,9 @@ def test_bytes_are_told_in_the_unit_that_fits(count: int, expected: str) -> None
 def test_durations_have_three_digits(value: float, expected: str) -> None:
     """No more than was measured, and never as a power of ten."""
     assert milliseconds(value) == expected
+
+
+def test_text_of_others_moves_no_cursor() -> None:
+    """A box may say what it likes of itself; tags of markup are letters, too."""
+    told = plain("a\x1b[2J [red]b[/red]\x9b1m\tc\r\n").plain
+    assert told == "a\ufffd[2J [red]b[/red]\ufffd1m\tc\ufffd\n"

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edgefn.desired.ray import refuse_open_ray
 from edgefn.errors import ConfigError
-from edgefn.fleet.environment import ray_environment, refuse_open_ray
+from edgefn.fleet.environment import ray_environment
 from edgefn.fleet.patience import Patience, pause_s
 from edgefn.fleet.role import role_of, start_arguments
 from edgefn.fleet.token import keep_token
