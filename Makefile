@@ -13,7 +13,7 @@ help: ## Lists these targets
 demo: $(VENV)/.installed ## Starts a box, deploys the three functions, calls each (ARGS=--once: and exits)
 	$(BIN)/python examples/demo.py $(ARGS)
 
-fleet-demo: $(if $(findstring --no-ray,$(ARGS)),$(VENV)/.installed,$(VENV)/.installed-ray) ## Starts a hub, a cloud box, two edge boxes and Ray; shows what they do (ARGS=--once, --no-ray)
+fleet-demo: $(VENV)/.installed-$(if $(findstring --no-ray,$(ARGS)),litert,ray) ## Starts a hub, a cloud box, two edge boxes and Ray; shows what they do (ARGS=--once, --no-ray)
 	$(BIN)/python examples/fleet_demo.py $(ARGS)
 
 test: lint types imports unit ## Runs lint, types, import contracts and all tests
@@ -77,7 +77,11 @@ $(VENV)/.installed-dev: requirements/dev.lock requirements/torch.txt | $(VENV)/.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/dev.lock -r requirements/torch.txt
 	@touch $@
 
-$(VENV)/.installed-ray: requirements/dev.lock | $(VENV)/.installed
+$(VENV)/.installed-litert: requirements/dev.lock | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c requirements/dev.lock -e '.[litert]'
+	@touch $@
+
+$(VENV)/.installed-ray: requirements/dev.lock | $(VENV)/.installed-litert
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c requirements/dev.lock -e '.[ray]'
 	@touch $@
 

@@ -8,6 +8,7 @@ The links of the edge boxes are emulated. Everything that is printed was seen in
 """
 
 import argparse
+import importlib.util
 import json
 import signal
 import subprocess
@@ -80,6 +81,9 @@ def show_logs(fleet: Fleet) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Starts the fleet, plays all scenes, and ends it."""
+    for module, extra in (("ai_edge_litert", "litert"), ("ray", "ray")):
+        if importlib.util.find_spec(module) is None and (extra != "ray" or options.ray):
+            raise EdgefnError(f"{module} is not installed: pip install 'edgefn[{extra}]'")
     with tempfile.TemporaryDirectory(prefix=SESSION_PREFIX) as folder:
         console.print(
             "starting a hub, another box in the cloud, and two at the edge, which are "

@@ -38,7 +38,7 @@ def boxes_on(cluster: str) -> Prepared:
         prepared = _follow(answers, shown)
         if prepared is None:
             log.seek(0)
-            said = log.read().decode(errors="replace").strip() or "Ray said nothing"
+            said = log.read().decode(errors="replace").strip() or "it did not answer"
             raise EdgefnError(
                 f"the connection to the Ray cluster at {cluster!r} ended: {said.splitlines()[-1]}"
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import time
@@ -64,6 +65,7 @@ class Companion:
         self._changed = asyncio.Condition()
         self._watch: FleetWatch | None = None
         self._joined = Joined(in_cluster=False, reason="Ray is not started yet")
+        self._running_s = math.inf  # since when Ray runs; a start that failed took long, too
 
     async def run(self) -> None:
         """Runs until it is told to stop by a signal."""
@@ -113,10 +115,10 @@ class Companion:
         failures = 0
         while True:
             role = await self._role_other_than(None)
-            began_s = time.monotonic()
+            self._running_s = math.inf
             reason = await self._run_ray(role)
             self._tell(Joined(in_cluster=False, reason=reason))
-            if not reason or time.monotonic() - began_s >= STEADY_S:
+            if not reason or time.monotonic() - self._running_s >= STEADY_S:
                 failures = 0
             else:
                 failures += 1
@@ -169,6 +171,7 @@ class Companion:
     async def _stay(self, machine: Machine, role: Role, token: str, folder: Path) -> None:
         """Waits for the start of Ray, and then for its end."""
         address = await machine.started()
+        self._running_s = time.monotonic()
         _LOG.info("in the Ray cluster of %s", address)
         if role.head:
             self._tell(Joined(in_cluster=True))

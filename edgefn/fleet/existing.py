@@ -7,8 +7,10 @@ where the hub is, or why there is none.
 A process of its own, because Ray ends the processes of those who lost its head.
 """
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -24,9 +26,12 @@ from edgefn.errors import ConfigError, EdgefnError
 from edgefn.fleet import loopback
 from edgefn.fleet.box_keeper import BoxKeeper
 from edgefn.fleet.machines import RayMachine, machines_of
+from edgefn.fleet.reachable import answers
 from edgefn.fleet.words import Failed, Found, Prepared, Refused, Reply, Said, Step, Token
+from edgefn_runtime.process import die_with
 
 NAMESPACE: Final = "edgefn"
+CONNECT_TIMEOUT_S: Final = 60
 LOOK_TIMEOUT_S: Final = 60.0  # Ray may have to start a process first
 BEGIN_TIMEOUT_S: Final = 180.0
 _REPLY: Final = msgspec.json.Decoder(Reply)
@@ -191,6 +196,10 @@ def _connect(address: str) -> None:
     refuse_open_ray(os.environ)
     os.environ[AUTH_MODE] = "token"
     loopback.keep()
+    # Ray would wait for long where nobody is.
+    if ":" in address and not asyncio.run(answers(address)):
+        raise ConfigError(f"nobody answers at {address}, where the head of Ray should be")
+    signal.alarm(CONNECT_TIMEOUT_S)  # unhandled, it ends the process
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -198,6 +207,7 @@ def _connect(address: str) -> None:
             f"no Ray cluster at {address!r} that this machine is one of and has the token of: "
             f"{_in_short(error)}"
         ) from error
+    signal.alarm(0)
 
 
 def _in_short(error: Exception) -> str:
@@ -207,6 +217,7 @@ def _in_short(error: Exception) -> str:
 
 def main() -> int:
     """Prepares the cluster of the first argument; what Ray prints goes to standard error."""
+    die_with(os.getppid())
     says_fd = os.dup(1)
     os.dup2(2, 1)
     logging.basicConfig(level=logging.WARNING)

@@ -149,12 +149,14 @@ def running_fleet(folder: Path, *, has_ray: bool) -> Iterator[Fleet]:
 
 
 def _start(fleet: Fleet, name: str, **config: object) -> StartingBox:
-    environ = {**os.environ, "PYTHONPATH": ""}
+    environ = dict(os.environ)
     if name in PLANTS:
         without = fleet.folder / "without-litert"
         without.mkdir(exist_ok=True)
         (without / "sitecustomize.py").write_text(_WITHOUT_LITERT)
-        environ["PYTHONPATH"] = str(without)
+        environ["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(without), environ.get("PYTHONPATH")))
+        )
     made = BoxConfig(
         state_dir=fleet.folder / name, port=0, name=name, ray=name in fleet.with_ray(), **config
     )

@@ -160,17 +160,18 @@ def cut_and_heal(demo: Demo) -> None:
 def lose_the_head(demo: Demo) -> None:
     """Waits for Ray's leases, kills the head of the cluster, and waits for them again."""
     fleet = demo.fleet
-    until(lambda: _all_leased(fleet), what="Ray holds a lease on each replica", within_s=180)
+    until(lambda: _all_leased(fleet), what="Ray holds a lease on each replica", within_s=300)
     leases = {name: _leases(fleet.box(name)) for name in fleet.with_ray()}
     demo.saw("leases that Ray holds", _list(Counter(leases)), leases=leases)
     before = fleet.replicas(EDGE)
     with calling(fleet.urls[EDGE], _patient_voice(), rate=20) as running:
         fleet.kill_head()
         killed_s = time.monotonic()
-        until(lambda: not _held_at(fleet, EDGE), what="the leases are lost", within_s=180)
+        until(lambda: not _held_at(fleet, EDGE), what="the leases are lost", within_s=300)
         lost_s = time.monotonic() - killed_s
         during = fleet.replicas(EDGE)
-        until(lambda: _all_leased(fleet), what="Ray holds all leases again", within_s=180)
+        until(lambda: not _leases(fleet.box(EDGE)), what="the hub hears of it")
+        until(lambda: _all_leased(fleet), what="Ray holds all leases again", within_s=300)
         again_s = time.monotonic() - killed_s
     after = fleet.replicas(EDGE)
     seen = running.result()

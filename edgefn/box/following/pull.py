@@ -63,14 +63,14 @@ async def keep_pulling(
 async def keep_reporting(hub: Hub, report: Callable[[], BoxReport]) -> None:
     """Tells the hub of this box after each change, and every `REPORT_S`, until cancelled.
 
-    That the hub does not answer is said by who asks it.
+    That the hub does not answer is said by who asks it; that it refuses a report, here.
 
     Args:
         hub: To tell. Nobody else uses it.
         report: Returns what there is to tell now.
     """
     told: BoxReport | None = None
-    told_s, failures = 0.0, 0
+    told_s, failures, refused = 0.0, 0, ""
     while True:
         try:
             now = report()
@@ -78,9 +78,12 @@ async def keep_reporting(hub: Hub, report: Callable[[], BoxReport]) -> None:
             if essence != told or now_s - told_s >= REPORT_S:
                 await hub.report(now)
                 told, told_s = essence, now_s
-            failures = 0
-        except (HubUnreachable, HubRefuses):
+            failures, refused = 0, ""
+        except (HubUnreachable, HubRefuses) as error:
             told, failures = None, failures + 1
+            if isinstance(error, HubRefuses) and error.message != refused:
+                refused = error.message
+                _log.warning("what this box reports: %s", refused)
         except Exception:
             _log.exception("reporting to the hub stumbled; it goes on")
         wait_s = pause_s(failures, random.random()) if failures else 0.0

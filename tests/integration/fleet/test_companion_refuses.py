@@ -28,3 +28,19 @@ def test_it_says_why(environ, says):
     assert ended.returncode == 2
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_cluster_that_is_not_there_is_not_waited_for(tmp_path):
+    """A deployment says at once that nobody answers, or that it would be an open one."""
+    command = [sys.executable, "-P", "-m", "edgefn", "deploy", str(tmp_path)]
+    for mode, says in (("token", "nobody answers at 127.0.0.1:1"), ("disabled", "RAY_AUTH_MODE")):
+        ended = subprocess.run(
+            [*command, "--ray", "127.0.0.1:1"],
+            env={**os.environ, "RAY_AUTH_MODE": mode},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode != 0
+        assert says in ended.stderr
+        assert "Traceback" not in ended.stderr

@@ -13,7 +13,7 @@ from edgefn.access.authority import Authority
 from edgefn.access.files import AccessFiles
 from edgefn.access.identity import Identity, identity_of
 from edgefn.access.tls import server_context
-from edgefn.box.following import fetching
+from edgefn.box.following import fetching, pull
 from edgefn.box.following.fetching import Fetcher, NotWanted
 from edgefn.box.following.hub import Hub
 from edgefn.box.following.pull import keep_pulling, keep_reporting
@@ -312,3 +312,21 @@ async def test_a_box_reports(hub, connection):
     reporting.cancel()
     await asyncio.wait((reporting,))
     assert msgspec.json.decode(hub.requests[0][2], type=BoxReport) == report
+
+
+async def test_a_report_that_the_hub_refuses_is_said_to_be_once(
+    hub, connection, caplog, monkeypatch
+):
+    """Else the box would be shown as lost, and nobody would know why."""
+    monkeypatch.setattr(pull, "AT_LEAST_S", 0.01)
+    report = BoxReport(box="plant-1", tier="edge", site="s", version="1", boot_id="b")
+    error = reply(b'{"error":{"code":"invalid_input","message":"no report"}}', 400)
+    hub.answers += [error, error, reply(b"{}")]
+    reporting = asyncio.ensure_future(keep_reporting(Hub(connection), lambda: report))
+    async with asyncio.timeout(20.0):
+        while len(hub.requests) < 3:
+            hub.asked.clear()
+            await hub.asked.wait()
+    reporting.cancel()
+    await asyncio.wait((reporting,))
+    assert caplog.text.count("no report") == 1

@@ -8,6 +8,7 @@ import asyncio
 import importlib.util
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import numpy as np
@@ -40,6 +41,12 @@ IMPATIENT: Final = {
 }
 PER_S: Final = 25.0  # calls of each stream
 READY_S: Final = 240.0
+BOXES: Final[dict[str, dict[str, Any]]] = {
+    "hub": {"hub": True, "tier": "cloud"},
+    "cloud-2": {"tier": "cloud"},
+    "plant-1": {"tier": "edge", "site": "plant"},
+}
+ANSWERED_S: Final = aiohttp.ClientTimeout(total=10.0)
 SETTLED_S: Final = 1.0  # of load after what a case waited for
 
 # Each answers with its version.
@@ -69,8 +76,7 @@ class Process:
         return found is not None and found.started == self.started and found.state != "Z"
 
 
-@dataclass(frozen=True, slots=True)
-class _Stat:
+class _Stat(NamedTuple):
     state: str
     parent: int
     session: int
@@ -106,7 +112,7 @@ def descendants(root: int) -> list[Process]:
 
 def _title(pid: int) -> str:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     return ""
 
 
@@ -130,7 +136,6 @@ class Seen:
     """What came of the calls while something was done to the fleet."""
 
     calls: list[Call] = field(default_factory=list)
-    began_s: float = 0.0
     struck_s: float = math.inf
 
     def of(self, stream: str) -> list[Call]:
@@ -175,7 +180,7 @@ class Load:
     @contextmanager
     def watched(self) -> Iterator[Seen]:
         """Takes note of the calls that begin within it, and waits for their answers."""
-        seen = Seen(began_s=time.monotonic())
+        seen = Seen()
         first = len(self.calls)
         yield seen
         seen.calls = self.calls[first:]
@@ -194,11 +199,9 @@ class Load:
             self.urls = {name: url for name, url in self.urls.items() if not name[-1].isdigit()}
 
     async def _run(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0)
-        timeout = aiohttp.ClientTimeout(total=10.0)
         next_s = time.monotonic()
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
             asyncio.TaskGroup() as calls,
         ):
             while not self._stop.is_set():
@@ -211,9 +214,8 @@ class Load:
 
     @staticmethod
     async def _call(session: aiohttp.ClientSession, call: Call, url: str) -> None:
-        outcome = ""
         try:
-            async with session.post(url, json={"x": 1}) as answer:
+            async with session.post(url, json={"x": 1}, timeout=ANSWERED_S) as answer:
                 body = await answer.text()
                 outcome = str(answer.status) if answer.status == 200 else f"{answer.status} {body}"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -230,29 +232,18 @@ class Fleet:
         self._listens: defaultdict[str, str] = defaultdict(lambda: "127.0.0.1:0")
         self._ports: defaultdict[str, int] = defaultdict(int)
         self._versions = 0
-        self.is_long = LONG
         self.headless_s = 300.0 if LONG else 15.0
         self.boxes: dict[str, Any] = {}
+        self.streams = ("edge near", "edge far", "hub near")
         self.load = Load()
-        self.rows: list[tuple[str, Seen]] = []
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """Names of the streams of calls."""
-        return tuple(self.load.urls)
 
     def start(self, name: str) -> Any:
         """Starts a box, or starts it again where it was."""
-        config = {
-            "hub": {"hub": True, "tier": "cloud"},
-            "cloud-2": {"tier": "cloud"},
-            "plant-1": {"tier": "edge", "site": "plant"},
-        }[name]
-        if name != "hub":
-            files = AccessFiles(self._folder / name)
-            if not files.hub():
-                token = self.boxes["hub"].admin.make_join_token(NewToken()).text
-                join(f"https://{self._listens['hub']}", token, name, files)
+        config = dict(BOXES[name])
+        files = AccessFiles(self._folder / name)
+        if name != "hub" and not files.hub():
+            token = self.boxes["hub"].admin.make_join_token(NewToken()).text
+            join(f"https://{self._listens['hub']}", token, name, files)
         if name != "plant-1":
             config["listen"] = self._listens[name]
         box = self._start(
@@ -268,8 +259,7 @@ class Fleet:
     def deploy(self, least: int = 1, name: str = "near", **options: Any) -> int:
         """Deploys a new version of a function on the hub, and returns its number."""
         self._versions += 1
-        folder = self._folder / f"source-{self._versions}"
-        folder.mkdir()
+        (folder := self._folder / f"source-{self._versions}").mkdir()
         options = {"tiers": ("edge", "cloud"), **options}
         code = CODE.format(version=self._versions, least=least, name=name, options=options)
         (folder / "function.py").write_text(code)
@@ -321,7 +311,7 @@ class Fleet:
         return pid
 
     def strike(self, seen: Seen, name: str, title: str) -> int:
-        """Kills as `kill` does, and notes when."""
+        """Kills as `kill` does, and takes note of when."""
         seen.struck_s = time.monotonic()
         return self.kill(name, title)
 
@@ -337,8 +327,7 @@ class Fleet:
 
     def is_linked(self, name: str, other: str) -> bool:
         """Whether a box has a link with another one."""
-        places = self.boxes[name].admin.status().places
-        return any(place.name == other and place.up for place in places)
+        return other in {one.name for one in self.boxes[name].admin.status().places if one.up}
 
     def ray_folder(self, name: str) -> Path:
         """Returns where the Ray of a box has its sockets and logs."""
@@ -362,8 +351,7 @@ class Fleet:
             time.sleep(SETTLED_S)
             yield seen
             time.sleep(SETTLED_S)
-        self.rows.append((title, seen))
-        for stream in self.load.urls:
+        for stream in self.streams:
             failed = seen.failed(stream)
             print(
                 f"{title:42} {stream:10} {len(seen.of(stream)):5} calls {len(failed):3} failed, "
@@ -371,20 +359,27 @@ class Fleet:
                 f"p99 {seen.p99_ms(stream):6.1f} ms {sorted({call.outcome for call in failed})}"
             )
 
+    def close(self) -> None:
+        """Ends the load, and what is left of the boxes where a test failed."""
+        if self.load.urls:
+            self.load.stop()
+        for name in tuple(self.boxes):
+            self.cut_power(name)
+        for note in self._folder.glob("*/ray/folder"):
+            shutil.rmtree(note.read_text(), ignore_errors=True)
+
     def begin(self) -> None:
         """Starts everything, and returns when Ray holds a replica of each box."""
-        for name in ("hub", "cloud-2", "plant-1"):
+        for name in BOXES:
             self.start(name)
         self.deploy()
         self.deploy(name="far", tiers=("cloud",), idempotent=True)
         self.until(lambda: all(self.answers(name) for name in self.boxes))
         self.until(lambda: all(self.answers(name, "far") for name in self.boxes))
         self.until(self.leased)
-        self.load.urls = {
-            "edge near": f"{self.boxes['plant-1'].url}/v1/functions/near",
-            "edge far": f"{self.boxes['plant-1'].url}/v1/functions/far",
-            "hub near": f"{self.boxes['hub'].url}/v1/functions/near",
-        }
+        edge, hub = self.boxes["plant-1"].url, self.boxes["hub"].url
+        urls = [f"{edge}/v1/functions/near", f"{edge}/v1/functions/far", f"{hub}/v1/functions/near"]
+        self.load.urls = dict(zip(self.streams, urls, strict=True))
         self.load.start()
 
 
@@ -401,5 +396,4 @@ def fleet(
             fleet.begin()
             yield fleet
         finally:
-            if fleet.load.urls:
-                fleet.load.stop()
+            fleet.close()
