@@ -312,8 +312,9 @@ class Fleet:
 
     def strike(self, seen: Seen, name: str, title: str) -> int:
         """Kills as `kill` does, and takes note of when."""
+        pid = self.kill(name, title)
         seen.struck_s = time.monotonic()
-        return self.kill(name, title)
+        return pid
 
     @contextmanager
     def frozen(self, name: str, title: str) -> Iterator[None]:

