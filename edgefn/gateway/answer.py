@@ -50,17 +50,34 @@ class Answer:
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Takes note of the request; called by aiohttp."""
+        self._note(request)
+
+    async def write_eof(self) -> None:
+        """Writes all of it, and waits while the caller does not read; called by aiohttp.
+
+        Raises:
+            ConnectionResetError: The caller is gone.
+        """
+        request = self._write()
+        if request.protocol.writing_paused:
+            await request.writer.drain()
+
+    def write(self, request: web.BaseRequest) -> None:
+        """Writes all of it, whether the caller reads or not.
+
+        Raises:
+            ConnectionResetError: The caller is gone.
+        """
+        self._note(request)
+        self._write()
+
+    def _note(self, request: web.BaseRequest) -> None:
         self._request = request
         connection = cast("Connection", request.protocol)
         if not request.keep_alive or connection.draining:
             self._close = True
 
-    async def write_eof(self) -> None:
-        """Writes all of it; called by aiohttp.
-
-        Raises:
-            ConnectionResetError: The caller is gone.
-        """
+    def _write(self) -> web.BaseRequest:
         request, transport, line = self._begin()
         head = answer_head(self.status, self._head, len(self._body), line)
         if request.method == "HEAD":
@@ -69,8 +86,7 @@ class Answer:
             transport.write(head + self._body)
         else:
             transport.writelines((head, self._body))
-        if request.protocol.writing_paused:
-            await request.writer.drain()
+        return request
 
     def _begin(self) -> tuple[web.BaseRequest, asyncio.Transport, bytes]:
         """Returns the request, where its answer is written, and the `Connection` header line.

@@ -1,7 +1,6 @@
 """One call on its way: from the reading of its head to its answer."""
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -24,6 +23,22 @@ _GIVE_UP_S: Final = GRACE_S / 2  # the rest is for the loop to come round and wr
 NO_DEADLINE_WAIT_S: Final = 30.0
 
 
+class Answered(Protocol):
+    """Who is told what a call is answered: a future, or someone who must know in the same turn.
+
+    It is told once. What it does then may send another call.
+    """
+
+    def done(self) -> bool:
+        """Whether it was told, or does not want to know any more."""
+
+    def set_result(self, reply: Reply, /) -> None:
+        """This is the reply."""
+
+    def set_exception(self, error: EdgefnError, /) -> None:
+        """There is none, because of this."""
+
+
 class PendingCall(msgspec.Struct, eq=False):
     """A call that is not answered yet.
 
@@ -37,7 +52,7 @@ class PendingCall(msgspec.Struct, eq=False):
         accept: How the answer is to be encoded (`wire.Content`).
         aux: See `wire.Call`.
         head: Msgpack of a `wire.CallHead`, or empty.
-        answered: Becomes the reply, or the error that is answered instead.
+        answered: Told the reply, or the error that is answered instead.
         choice: What it asks of the variant, or None.
         priority: From 0 to 9.
         idempotent: Whether it may run twice, as its caller or its function says.
@@ -69,7 +84,7 @@ class PendingCall(msgspec.Struct, eq=False):
     accept: int
     aux: int
     head: bytes
-    answered: asyncio.Future[Reply]
+    answered: Answered
     choice: Choice | None = None
     priority: int = USUAL_PRIORITY
     idempotent: bool = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 from aiohttp import web
@@ -11,7 +11,7 @@ from edgefn.errors import EdgefnError, ErrorBody
 from edgefn.gateway.answer import Answer
 from edgefn.gateway.asked import Asked, EncodingOf, read_asked
 from edgefn.gateway.body import read_body
-from edgefn.gateway.call import PendingCall, instants
+from edgefn.gateway.call import Answered, PendingCall, instants
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.errors import ReplicaError, RequestTimeout
 from edgefn.gateway.function import Function
@@ -25,57 +25,140 @@ _ERROR_BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
 _HEAD: Final = msgspec.msgpack.Encoder()
 
 
-async def answer_call(
-    gateway: Gateway, request: web.BaseRequest, function: Function, encoding_of: EncodingOf
-) -> Answer:
+class Called(NamedTuple):
+    """What a path names: a function, and how the protocol of the path encodes its calls."""
+
+    function: Function
+    encoding_of: EncodingOf
+
+
+class HttpCall:
+    """One call over HTTP, step by step; whoever takes the steps `close`s it in the end.
+
+    Args:
+        gateway: That was called.
+        request: Of the caller.
+        called: By it.
+    """
+
+    __slots__ = ("_asked", "_call", "_called", "_connection", "_gateway", "_held_bytes", "_request")
+
+    def __init__(self, gateway: Gateway, request: web.BaseRequest, called: Called) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._called = called
+        self._connection = cast(Connection, request.protocol)
+        self._asked: Asked | None = None
+        self._call: PendingCall | None = None
+        self._held_bytes = 0
+
+    def begin(self, answered: Answered) -> PendingCall:
+        """Reads the head, and makes the call of it.
+
+        Raises:
+            EdgefnError: It asks for what cannot be.
+        """
+        connection, request = self._connection, self._request
+        (function, encoding_of), asked = self._called, connection.asked
+        if asked is None or not asked.answers(request, function.route, encoding_of):
+            limit = self._gateway.max_body_bytes
+            asked = connection.asked = read_asked(request, function.route, encoding_of, limit)
+        self._asked = asked
+        call = self._call = _call_of(connection, asked, answered)
+        return call
+
+    def take_body(self, call: PendingCall) -> None:
+        """Takes a body that is there already.
+
+        Raises:
+            Unavailable: Too many bodies are.
+        """
+        self._held_bytes = self._gateway.body_memory.hold(call.size_bytes)
+        call.body = self._request.content.read_nowait()
+
+    async def read_body(self, call: PendingCall) -> None:
+        """Reads the body, unless the call would be refused whatever is in it.
+
+        Raises:
+            EdgefnError: It would be, or the body does not come.
+        """
+        gateway, size_bytes = self._gateway, call.size_bytes
+        gateway.dispatcher.check(call)
+        self._held_bytes = gateway.body_memory.hold(size_bytes)
+        call.body = await _read_body(gateway, self._request, call, size_bytes)
+
+    def submit(self, call: PendingCall) -> None:
+        """Sends it, or lets it wait for a replica.
+
+        Raises:
+            EdgefnError: It was refused.
+        """
+        dispatcher = self._gateway.dispatcher
+        dispatcher.submit(call)
+        dispatcher.alarms.watch(call)
+
+    def answer(self, reply: Reply) -> Answer:
+        """Returns the answer that a reply is.
+
+        Raises:
+            ReplicaError: It is no result.
+        """
+        call, asked, function = self._call, self._asked, self._called.function
+        assert call is not None and asked is not None
+        if reply.outcome == Outcome.ERROR:
+            raise _failure(function, call, reply)
+        if reply.marks:
+            self._gateway.marking.note(call.function, asked.source, reply.marks)
+        return Answer(200, result_head(self._gateway, function, call, reply), reply.body)
+
+    def failed(self, error: EdgefnError) -> None:
+        """There is no result: counts that, and notes on the connection what the answer says."""
+        lines = error_lines(self._gateway, self._called.function, self._call, error.body())
+        self._connection.answered_by = lines
+
+    def left(self) -> None:
+        """The caller is gone."""
+        if self._call is not None:
+            self._gateway.dispatcher.abandon(self._call)
+        self._called.function.count(_CALLER_LEFT)
+
+    def close(self) -> None:
+        """Gives back what it holds."""
+        call, self._call = self._call, None
+        if call is not None and call.tick:
+            self._gateway.dispatcher.alarms.unwatch(call)
+        if self._held_bytes:
+            self._gateway.body_memory.free(self._held_bytes)
+            self._held_bytes = 0
+
+
+async def answer_call(gateway: Gateway, request: web.BaseRequest, called: Called) -> Answer:
     """Calls a function with the body of a request, and returns the answer to it.
 
     Raises:
         EdgefnError: There is no result.
     """
-    connection = cast(Connection, request.protocol)
-    dispatcher = gateway.dispatcher
-    call: PendingCall | None = None
-    held_bytes = 0
+    http_call = HttpCall(gateway, request, called)
+    answered: asyncio.Future[Reply] = gateway.loop.create_future()
     try:
-        asked = connection.asked
-        if asked is None or not asked.answers(request, function.route, encoding_of):
-            limit = gateway.max_body_bytes
-            asked = connection.asked = read_asked(request, function.route, encoding_of, limit)
-        call = _call_of(gateway, connection, asked)
+        call = http_call.begin(answered)
         if request.content.is_eof():
-            held_bytes = gateway.body_memory.hold(asked.size_bytes)
-            call.body = request.content.read_nowait()
+            http_call.take_body(call)
         else:
-            dispatcher.check(call)
-            held_bytes = gateway.body_memory.hold(asked.size_bytes)
-            call.body = await _read_body(gateway, request, call, asked.size_bytes)
-        dispatcher.submit(call)
-        dispatcher.alarms.watch(call)
-        try:
-            reply = await call.answered
-        except asyncio.CancelledError:
-            dispatcher.abandon(call)
-            raise
-        finally:
-            dispatcher.alarms.unwatch(call)
-        if reply.outcome == Outcome.ERROR:
-            raise _failure(function, call, reply)
-        if reply.marks:
-            gateway.marking.note(call.function, asked.source, reply.marks)
-        return Answer(200, result_head(gateway, function, call, reply), reply.body)
+            await http_call.read_body(call)
+        http_call.submit(call)
+        return http_call.answer(await answered)
     except EdgefnError as error:
-        connection.answered_by = error_lines(gateway, function, call, error.body())
+        http_call.failed(error)
         raise
     except asyncio.CancelledError:
-        function.count(_CALLER_LEFT)
+        http_call.left()
         raise
     finally:
-        if held_bytes:
-            gateway.body_memory.free(held_bytes)
+        http_call.close()
 
 
-def _call_of(gateway: Gateway, connection: Connection, asked: Asked) -> PendingCall:
+def _call_of(connection: Connection, asked: Asked, answered: Answered) -> PendingCall:
     request_id = connection.request_id = asked.request_id or make_request_id()
     spec, encoding = asked.route.spec, asked.encoding
     read_s, timeout_s = connection.read_s, spec.timeout_s
@@ -90,7 +173,7 @@ def _call_of(gateway: Gateway, connection: Connection, asked: Asked) -> PendingC
         encoding.accept,
         encoding.aux,
         _HEAD.encode(CallHead(request_id, encoding.media_type, asked.traceparent)),
-        gateway.loop.create_future(),
+        answered,
         asked.choice,
         asked.priority,
         asked.idempotent,

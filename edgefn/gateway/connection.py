@@ -10,12 +10,14 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 
 from edgefn.access.caller import NOBODY, Caller
 from edgefn.access.identity import Identity
 from edgefn.errors import ErrorBody
 from edgefn.gateway.answer import error_answer
 from edgefn.gateway.arrival import unread_s
+from edgefn.gateway.direct_handler import Direct, DirectHandler
 from edgefn.gateway.errors import MalformedRequest, RequestTimeout
 from edgefn.gateway.http_bytes import raw_error
 from edgefn.gateway.request_id import make_request_id
@@ -24,6 +26,7 @@ from edgefn.gateway.statuses import Shape
 if TYPE_CHECKING:
     from edgefn.gateway.asked import Asked
     from edgefn.gateway.connections import Connections
+    from edgefn.gateway.front import Front
 
 
 def caller_of(request: web.BaseRequest) -> Caller:
@@ -31,7 +34,7 @@ def caller_of(request: web.BaseRequest) -> Caller:
     return cast(Connection, request.protocol).caller
 
 
-class Connection(web.RequestHandler):
+class Connection(DirectHandler):
     """The server protocol of one connection.
 
     Attributes:
@@ -49,6 +52,7 @@ class Connection(web.RequestHandler):
     __slots__ = (
         "_connections",
         "_discarding",
+        "_front",
         "_head_since_s",
         "_quiet_since_s",
         "_stuck_since_s",
@@ -64,9 +68,12 @@ class Connection(web.RequestHandler):
         "request_id",
     )
 
-    def __init__(self, server: web.Server, connections: "Connections", **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, connections: "Connections", front: "Front", **options: Any
+    ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._connections = connections
+        self._front = front
         self._wire: asyncio.Transport | None = None
         self._discarding = False
         self._head_since_s = 0.0  # first byte of a head that is not complete
@@ -117,6 +124,10 @@ class Connection(web.RequestHandler):
         """
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
+
+    def direct(self, message: RawRequestMessage) -> Direct | None:
+        """Returns the call that a request with this head is; None: it is none."""
+        return self._front.direct_call(message)
 
     def begin(self) -> None:
         """Starts handling a request."""

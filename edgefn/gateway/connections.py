@@ -12,6 +12,7 @@ from edgefn.errors import ConfigError
 from edgefn.gateway.connection import Connection
 from edgefn.gateway.control import GatewayConfig
 from edgefn.gateway.errors import TooManyConnections
+from edgefn.gateway.front import Front
 from edgefn.gateway.http_bytes import raw_error
 from edgefn.gateway.request_id import make_request_id
 
@@ -107,13 +108,14 @@ class Server(web.Server):
         ConfigError: aiohttp came without its parser in C.
     """
 
-    def __init__(self, handler: Any, connections: Connections, config: GatewayConfig) -> None:
+    def __init__(self, front: Front, connections: Connections, config: GatewayConfig) -> None:
         if HttpRequestParser is HttpRequestParserPy:
             raise ConfigError(
                 "aiohttp runs without its C parser, which is slow and accepts more; unset "
                 "AIOHTTP_NO_EXTENSIONS and install a wheel of aiohttp"
             )
-        super().__init__(handler, handler_cancellation=True)
+        super().__init__(cast(Any, front), handler_cancellation=True)
+        self._front = front
         self._limited = connections
         self._options = {
             "keepalive_timeout": config.idle_timeout_s,
@@ -124,7 +126,7 @@ class Server(web.Server):
 
     def __call__(self) -> Connection:
         """Returns the protocol of one connection."""
-        return Connection(self, self._limited, **self._options)
+        return Connection(self, self._limited, self._front, **self._options)
 
 
 class _Refusal(asyncio.Protocol):

@@ -158,9 +158,9 @@ class Flights:
 
     def _settle(self, now_s: float, call: PendingCall, send: Send, reply: Reply) -> None:
         call.send = send
-        call.answered.set_result(reply)
         if call.flights:
             self.end(now_s, call, overdue=False)
+        call.answered.set_result(reply)
 
     def _escalated(self, now_s: float, flight: Flight, reply: Reply) -> bool:
         """Keeps a doubtful answer while a better variant is asked; returns False if none is."""

@@ -1,32 +1,29 @@
 """The boundary of requests: finds the handler, and turns every failure into an answer."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 
-from edgefn.errors import EdgefnError, ErrorBody
-from edgefn.gateway.answer import Answer, error_answer
+from edgefn.errors import EdgefnError
+from edgefn.gateway.answer import Answer
 from edgefn.gateway.box_asks import ask_box, other_box
 from edgefn.gateway.connection import Connection
-from edgefn.gateway.errors import MalformedRequest
-from edgefn.gateway.headers import ACCEPT, CONTENT_TYPE, REQUEST_ID, accepted_content
-from edgefn.gateway.request_id import choose_request_id
+from edgefn.gateway.direct_call import DirectCall
+from edgefn.gateway.refusal import refuse
 from edgefn.gateway.routes import resolve
 from edgefn.gateway.state import Gateway
-from edgefn.gateway.statuses import Shape
-from edgefn_runtime.wire import Content
-
-_LOG = logging.getLogger(__name__)
 
 
-def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer]]:
-    """Returns the handler of all requests, for aiohttp's server."""
+class Front:
+    """The handler of all requests, for aiohttp's server and for `Connection`."""
 
-    async def front(request: web.BaseRequest) -> Answer:
-        connection = cast(Connection, request.protocol)
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, request: web.BaseRequest) -> Answer:
+        """Answers a request; called by aiohttp in a task of its own."""
+        gateway, connection = self._gateway, cast(Connection, request.protocol)
         connection.begin()
         try:
             route, parameters = resolve(request.method, _target(request))
@@ -35,42 +32,26 @@ def make_front(gateway: Gateway) -> Callable[[web.BaseRequest], Awaitable[Answer
             if route.of_any_box and (box := other_box(gateway, request)):
                 return await ask_box(gateway, request, box)
             return await route.handler(gateway, request, parameters)
-        except EdgefnError as error:
-            # Frames that still hold it, as the one that was told to raise it, would be a cycle.
-            error.__traceback__ = None
-            return _refuse(request, error.body())
-        except web.RequestPayloadError:
-            return _refuse(request, MalformedRequest("the body is cut short or malformed").body())
-        except (asyncio.CancelledError, ConnectionError):
+        except ConnectionError:
             raise  # the caller is gone
-        except Exception:
-            connection.request_id = choose_request_id(request.headers.get(REQUEST_ID))
-            _LOG.exception("request %s failed", connection.request_id)
-            return _refuse(request, ErrorBody("internal", ""))
+        except Exception as error:
+            return refuse(request, error)
         finally:
             connection.end()
 
-    return front
+    def direct_call(self, message: RawRequestMessage) -> DirectCall | None:
+        """Returns the call that a request with this head is; None: it is none."""
+        if message.path[:1] != "/":
+            return None
+        try:
+            route, parameters = resolve(message.method, message.path)
+        except EdgefnError:
+            return None  # said again where it is answered
+        if route.called is None:
+            return None
+        return DirectCall(self._gateway, route, parameters)
 
 
 def _target(request: web.BaseRequest) -> str:
     target = request.raw_path
     return target if target.startswith("/") else "/" + request.path.lstrip("/")
-
-
-def _refuse(request: web.BaseRequest, error: ErrorBody) -> Answer:
-    connection = cast(Connection, request.protocol)
-    request_id = connection.request_id or choose_request_id(request.headers.get(REQUEST_ID))
-    unread = not request.content.is_eof()
-    if unread:
-        connection.discard_input()
-    shape = _shape(request)
-    return error_answer(error, request_id, shape, head=connection.answered_by, close=unread)
-
-
-def _shape(request: web.BaseRequest) -> Shape:
-    if request.raw_path.startswith("/v2"):
-        return Shape.V2
-    headers = request.headers
-    asked = accepted_content(headers.get(ACCEPT)) or accepted_content(headers.get(CONTENT_TYPE))
-    return Shape.MSGPACK if asked == Content.MSGPACK else Shape.JSON

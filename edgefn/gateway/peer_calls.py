@@ -52,7 +52,7 @@ class PeerCalls:
         self._dispatcher = dispatcher
         self._memory = memory
         self._write = write
-        self._calls: dict[int, PendingCall] = {}
+        self._calls: dict[int, tuple[PendingCall, asyncio.Future[Reply]]] = {}
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -74,10 +74,11 @@ class PeerCalls:
         except EdgefnError as error:
             self._refuse(frame.id, now_s, error.body())
             return
-        call = self._pending(frame, head, now_s)
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        call = self._pending(frame, head, now_s, answered)
         self._dispatcher.functions[head.function].count_forwarded_in()
-        self._calls[frame.id] = call
-        call.answered.add_done_callback(partial(self._answered, frame.id, call, held_bytes))
+        self._calls[frame.id] = (call, answered)
+        answered.add_done_callback(partial(self._answered, frame.id, call, held_bytes))
         try:
             self._dispatcher.submit(call)
         except EdgefnError as error:
@@ -87,10 +88,10 @@ class PeerCalls:
 
     def cancel(self, call_id: int) -> None:
         """Forgets a call that the peer waits for no more."""
-        call = self._calls.get(call_id)
-        if call is not None and not call.answered.done():
+        call, answered = self._calls.get(call_id, (None, None))
+        if call is not None and answered is not None and not answered.done():
             self._dispatcher.abandon(call)
-            call.answered.cancel()
+            answered.cancel()
 
     def close(self) -> None:
         """Forgets all calls: the peer is gone."""
@@ -110,7 +111,9 @@ class PeerCalls:
             raise NotDeployed(f"the call was forwarded by {', '.join(head.via)}: it was here")
         return self._memory.hold(len(frame.body))
 
-    def _pending(self, frame: Call, head: PeerHead, now_s: float) -> PendingCall:
+    def _pending(
+        self, frame: Call, head: PeerHead, now_s: float, answered: asyncio.Future[Reply]
+    ) -> PendingCall:
         timeout_s = self._dispatcher.functions[head.function].route.spec.timeout_s
         budget_s = None if frame.budget_us == NO_BUDGET else frame.budget_us * 1e-6
         deadline_s, give_up_s = instants(now_s, budget_s, timeout_s)
@@ -124,7 +127,7 @@ class PeerCalls:
             accept=frame.accept,
             aux=frame.aux,
             head=head.head,
-            answered=asyncio.get_running_loop().create_future(),
+            answered=answered,
             choice=Choice(variant=head.variant, not_at=head.via),
             body=frame.body,
             size_bytes=len(frame.body),

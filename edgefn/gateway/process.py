@@ -33,7 +33,7 @@ from edgefn.gateway.control import (
 )
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.fleet_tls import FleetTls
-from edgefn.gateway.front import make_front
+from edgefn.gateway.front import Front
 from edgefn.gateway.hub_asks import answers_of
 from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers
@@ -76,7 +76,7 @@ class Process:
         gateway = Gateway(self._config, self._dispatcher, self._box, self._report, self._registry)
         self._gateway = gateway
         await self._box.connect(socket.socket(fileno=self._config.control_fd))
-        server = Server(make_front(gateway), self._connections, self._config)
+        server = Server(Front(gateway), self._connections, self._config)
         listener = socket.socket(fileno=self._config.listen_fd)
         listening = await gateway.loop.create_server(
             lambda: self._connections.protocol(server), sock=listener, backlog=_BACKLOG

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from edgefn.access.needs import Need
-from edgefn.gateway import admin, catalogue, readiness, route_admin, v2
+from edgefn.gateway import admin, catalogue, invoke, readiness, route_admin, v2
 from edgefn.gateway.answer import Answer
+from edgefn.gateway.calling import Called
 from edgefn.gateway.control import DESIRED_PATH
 from edgefn.gateway.errors import MethodNotAllowed, NotFound
-from edgefn.gateway.invoke import invoke
 from edgefn.gateway.state import Gateway
 
 Handler = Callable[[Gateway, web.BaseRequest, tuple[str, ...]], Awaitable[Answer]]
@@ -23,6 +23,9 @@ Handler = Callable[[Gateway, web.BaseRequest, tuple[str, ...]], Awaitable[Answer
 
 class Route(NamedTuple):
     """One line of the table. None is without a need: what anyone may ask says so, too.
+
+    `called`: if it calls a function, which one, and how. What its handler does can then be done
+    without a task (`direct_call`).
 
     `of_any_box`: at a hub, it can be asked of each box of the fleet, too, with its name as `box` in
     the query. Only what changes nothing is among these.
@@ -33,6 +36,7 @@ class Route(NamedTuple):
     handler: Handler
     need: Need
     of_any_box: bool = False
+    called: Callable[[Gateway, tuple[str, ...]], Called] | None = None
 
     @property
     def names_function(self) -> bool:
@@ -41,7 +45,7 @@ class Route(NamedTuple):
 
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route("POST", "/v1/functions/{name}", invoke, Need.CALL),
+    Route("POST", "/v1/functions/{name}", invoke.invoke, Need.CALL, called=invoke.called),
     Route("GET", "/v1/functions/{name}", catalogue.function, Need.CALL),
     Route("GET", "/v1/functions", catalogue.functions, Need.CALL),
     Route("GET", "/openapi.json", catalogue.openapi_document, Need.CALL),
@@ -55,8 +59,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v2/models/{name}/versions/{version}", v2.model_metadata, Need.CALL),
     Route("GET", "/v2/models/{name}/ready", v2.model_ready, Need.CALL),
     Route("GET", "/v2/models/{name}/versions/{version}/ready", v2.model_ready, Need.CALL),
-    Route("POST", "/v2/models/{name}/infer", v2.infer, Need.CALL),
-    Route("POST", "/v2/models/{name}/versions/{version}/infer", v2.infer, Need.CALL),
+    Route("POST", "/v2/models/{name}/infer", v2.infer, Need.CALL, called=v2.called),
+    Route(
+        "POST", "/v2/models/{name}/versions/{version}/infer", v2.infer, Need.CALL, called=v2.called
+    ),
     Route("GET", "/admin/v1/status", admin.ask, Need.OPERATE, of_any_box=True),
     Route("GET", "/admin/v1/counts", admin.ask, Need.OPERATE, of_any_box=True),
     Route("GET", "/admin/v1/decisions", route_admin.decisions, Need.OPERATE, of_any_box=True),

@@ -14,7 +14,7 @@ from edgefn import __version__
 from edgefn.errors import InvalidInput
 from edgefn.gateway.answer import Answer, json_answer
 from edgefn.gateway.asked import Encoding
-from edgefn.gateway.calling import answer_call
+from edgefn.gateway.calling import Called, answer_call
 from edgefn.gateway.errors import NotFound, UnsupportedMediaType
 from edgefn.gateway.function import Function
 from edgefn.gateway.headers import CONTENT_LENGTH, CONTENT_TYPE, V2_HEADER_LENGTH, media_type
@@ -76,7 +76,12 @@ async def model_ready(
 
 async def infer(gateway: Gateway, request: web.BaseRequest, parameters: tuple[str, ...]) -> Answer:
     """Calls a function with tensors."""
-    return await answer_call(gateway, request, _model(gateway, parameters), _encoding_of)
+    return await answer_call(gateway, request, called(gateway, parameters))
+
+
+def called(gateway: Gateway, parameters: tuple[str, ...]) -> Called:
+    """Returns the function that a path names, and how its calls are encoded."""
+    return Called(_model(gateway, parameters), _encoding_of)
 
 
 def _model(gateway: Gateway, parameters: tuple[str, ...]) -> Function:
