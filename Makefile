@@ -36,7 +36,7 @@ unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
-	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled tests/integration/fleet/faults tests/e2e/test_fleet_demo.py $(ARGS)
+	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled tests/integration/fleet tests/e2e/test_fleet_demo.py $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md

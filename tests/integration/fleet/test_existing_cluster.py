@@ -22,7 +22,11 @@ from edgefn.fleet.machine import PREFIX, Machine, NotStarted
 from edgefn.fleet.role import Role, start_arguments
 from edgefn_runtime.lease_words import STATE_DIR
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),
+    pytest.mark.skipif("EDGEFN_TEST_LONG" not in os.environ, reason="takes minutes"),
+]
 
 CODE = """
 from edgefn import edge_function
