@@ -39,8 +39,8 @@ test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
 	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled tests/integration/fleet tests/e2e/test_fleet_demo.py $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
-bench: $(VENV)/.installed-dev ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
-	$(BIN)/python tests/bench/routing.py
+bench: $(VENV)/compiled ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
+	$(BIN)/python tests/bench/routing.py --compiled $(VENV)/compiled
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 wheel: $(VENV)/.installed-dev ## Builds a wheel whose decisions are compiled for this platform, into dist/ (needs a C compiler)
@@ -88,6 +88,12 @@ $(VENV)/.installed-ray: requirements/dev.lock | $(VENV)/.installed-litert
 # The LiteRT converter clashes with what else is installed, and so lives in an environment of its own.
 $(VENV)/.installed-converter: edgefn/compress/converter/lock.txt | $(VENV)/.installed-dev
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/python -m edgefn.compress.converter
+	@touch $@
+
+# Both packages with the decisions compiled, as `make wheel` has them; it needs a C compiler.
+$(VENV)/compiled: hatch_build.py $(wildcard edgefn/routing/*.py edgefn/scaling/*.py edgefn/simulate/*.py edgefn/simulate/engine/*.py runtime/edgefn_runtime/*.py) | $(VENV)/.installed-dev
+	rm -rf $@
+	$(BIN)/python hatch_build.py $@ || { rm -rf $@; exit 1; }
 	@touch $@
 
 $(VENV)/.installed-train: pyproject.toml | $(VENV)/.installed
