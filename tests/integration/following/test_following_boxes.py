@@ -153,7 +153,8 @@ def test_what_fails_at_a_box_leaves_the_old_revision_and_is_reported(
     def reported():
         boxes = {one.box: one for one in fleet.hub.admin.fleet().boxes}
         report = boxes["plant-1"].report
-        return report is not None and report.functions[0].state == "failed" and report.functions[0]
+        functions = report.functions if report is not None else ()
+        return next((one for one in functions if one.state == "failed"), None)
 
     failed = eventually(reported)
     assert "not on this box" in failed.reason
