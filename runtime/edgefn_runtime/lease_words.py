@@ -1,4 +1,4 @@
-"""What both lease clients share: where the box is, what its messages are, and what may go wrong."""
+"""What who takes leases needs: where the box is, what its messages are, and what may go wrong."""
 
 import os
 from collections.abc import Mapping

@@ -13,7 +13,6 @@ from edgefn.box.control_loop import ControlLoop
 from edgefn.box.leasing.desk import LeaseDesk
 from edgefn.box.leasing.port import LeasePort
 from edgefn.box.totals import Totals
-from edgefn_runtime.blocking_lease import Lease
 from edgefn_runtime.lease_client import AsyncLease, FleetWatch
 from edgefn_runtime.lease_words import LeaseLost, NoBox, NotLeased, socket_path
 from edgefn_runtime.leasing import SOCKET, FleetNow, Joined
@@ -97,17 +96,10 @@ async def test_only_a_watcher_tells_of_the_cluster(port: tuple[LeasePort, str]) 
 
 
 async def test_a_holder_waits_no_longer_than_it_wants_to(port: tuple[LeasePort, str]) -> None:
-    """For a function that the box does not serve yet: with a loop and without."""
+    """For a function that the box does not serve yet."""
     async with await AsyncLease.connect(port[1]) as lease:
         with pytest.raises(LeaseLost, match=r"within 0\.05 s"):
             await lease.take("f", "python", holder="a test", timeout_s=0.05)
-
-    def take() -> None:
-        with Lease(port[1]) as lease:
-            lease.take("f", "python", holder="a test", timeout_s=0.05)
-
-    with pytest.raises(LeaseLost, match=r"within 0\.05 s"):
-        await asyncio.to_thread(take)
 
 
 async def test_a_port_that_closes_ends_its_connections(port: tuple[LeasePort, str]) -> None:
@@ -123,8 +115,6 @@ async def test_a_port_that_closes_ends_its_connections(port: tuple[LeasePort, st
     lease.drop()
     with pytest.raises(NoBox, match="edgefn up"):
         await AsyncLease.connect(port[1])
-    with pytest.raises(NoBox, match="edgefn up"):
-        await asyncio.to_thread(Lease, port[1])
 
 
 def test_which_box_is_said_by_its_state_directory(tmp_path: Path) -> None:

@@ -1,24 +1,27 @@
 """Leases of a real box: whoever holds them comes and goes, its processes stay."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from edgefn.bundle.build import Bundle
-from edgefn_runtime.blocking_lease import Lease
+from edgefn_runtime.lease_client import AsyncLease
 from edgefn_runtime.lease_words import LeaseLost, NoBox, NotLeased, socket_path
-from edgefn_runtime.leasing import GiveBack, encode
+from edgefn_runtime.leasing import GiveBack, LeaseState, LeaseTaken, encode
 
 MakeBundle = Callable[..., Bundle]
 Eventually = Callable[..., Any]
 
 RESTING = """
+import asyncio
 import os
 from edgefn import edge_function
 
@@ -30,15 +33,49 @@ def resting(x: int) -> int:
 """
 
 HOLDER = """
-import sys, time
-from edgefn_runtime.blocking_lease import Lease
+import asyncio, sys
+from edgefn_runtime.lease_client import AsyncLease
 
-leases = [Lease(sys.argv[1]) for _ in range(int(sys.argv[3]))]
-for lease in leases:
-    print(lease.take(sys.argv[2], "python", holder="a test").pid, flush=True)
-print("held", flush=True)
-time.sleep(60)
+async def hold(path, name, count):
+    leases = [await AsyncLease.connect(path) for _ in range(int(count))]
+    for lease in leases:
+        print((await lease.take(name, "python", holder="a test")).pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(hold(*sys.argv[1:]))
 """
+
+
+class Lease:
+    """A lease that a test holds; it is given back at the end of the block."""
+
+    def __init__(self, path: str) -> None:
+        self._runner = asyncio.Runner()
+        self._lease = self._runner.run(AsyncLease.connect(path))
+
+    def take(self, name: str, variant: str, *, holder: str) -> LeaseTaken:
+        return self._runner.run(self._lease.take(name, variant, holder=holder))
+
+    def check(self) -> LeaseState:
+        return self._runner.run(self._lease.check())
+
+    def say(self, data: bytes) -> None:
+        self._lease._connection._writer.write(data)
+
+    def answered(self) -> bytes:
+        return self._runner.run(self._lease._connection._reader.read())
+
+    def drop(self) -> None:
+        self._lease.drop()
+        with self._runner, suppress(OSError):
+            self._runner.run(self._lease._connection._writer.wait_closed())
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._runner.run(self._lease.__aexit__(None, None, None))
+        self.drop()
 
 
 class Holder:
@@ -104,7 +141,7 @@ def test_one_given_back_is_drained_and_the_other_stays(
         given = Lease(path)
         goes = given.take("given", "python", holder="a test")
         assert stays.pid != goes.pid
-        given._socket.sendall(encode(GiveBack()))
+        given.say(encode(GiveBack()))
         given.drop()
         eventually(lambda: pids(shared_box, "given") == [stays.pid])
         assert kept.check().replica == stays.replica
@@ -179,8 +216,8 @@ def test_nonsense_costs_a_connection_and_nothing_else(
     with Lease(path) as lease, pytest.raises(LeaseLost):
         lease.check()
     with Lease(path) as lease:
-        lease._socket.sendall(b"\xff" * 8)
-        assert lease._socket.recv(1) == b""
+        lease.say(b"\xff" * 8)
+        assert lease.answered() == b""
     eventually(lambda: "a holder of leases is cut off" in shared_box.errors)
 
 
