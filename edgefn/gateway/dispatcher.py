@@ -196,8 +196,10 @@ class Dispatcher:
         return self._router.network_s(place) or 0.0
 
     def abandon(self, call: PendingCall) -> None:
-        """Forgets a call whose caller has left."""
-        self._let_go(time.monotonic(), call, overdue=False)
+        """Forgets a call whose caller has left: if its deadline has passed, because it is late."""
+        now_s = time.monotonic()
+        overdue = call.deadline_s is not None and now_s >= call.deadline_s
+        self._let_go(now_s, call, overdue=overdue)
 
     def take_reports(self) -> tuple[FunctionReport, ...]:
         """Returns what each function counted since the last time."""
