@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 CACHE := $(CURDIR)/$(VENV)/cache
 ARGS ?=
 
-.PHONY: help demo fleet-demo test test-long lint format types imports unit bench wheel variants train lock clean
+# With Ray: whole fleets of real processes, one at a time.
+FLEET := tests/integration/fleet tests/e2e/test_fleet_demo.py
+
+.PHONY: help demo fleet-demo test test-fleet test-long lint format types imports unit bench wheel variants train lock clean
 
 help: ## Lists these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +19,7 @@ demo: $(VENV)/.installed ## Starts a box, deploys the three functions, calls eac
 fleet-demo: $(VENV)/.installed-$(if $(findstring --no-ray,$(ARGS)),litert,ray) ## Starts a hub, a cloud box, two edge boxes and Ray; shows what they do (ARGS=--once, --no-ray)
 	$(BIN)/python examples/fleet_demo.py $(ARGS)
 
-test: lint types imports unit ## Runs lint, types, import contracts and all tests
+test: lint types imports unit ## Runs lint, types, import contracts and all tests but those with Ray
 
 lint: $(VENV)/.installed-dev ## Checks style
 	$(BIN)/ruff check
@@ -33,10 +36,13 @@ imports: $(VENV)/.installed-dev ## Checks which module may import which
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-converter ## Runs the tests (ARGS=-k name: some of them)
-	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest $(ARGS)
+	XDG_CACHE_HOME=$(CACHE) $(BIN)/pytest -n 3 --dist loadfile $(FLEET:%=--ignore=%) $(ARGS)
+
+test-fleet: $(VENV)/.installed-dev ## Runs the tests with Ray; CI does, too
+	$(BIN)/pytest -n 1 -o faulthandler_timeout=1500 $(FLEET) $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
-	EDGEFN_TEST_LONG=1 $(BIN)/pytest tests/integration/events/test_cut.py tests/integration/compiled tests/integration/fleet tests/e2e/test_fleet_demo.py $(ARGS)
+	EDGEFN_TEST_LONG=1 $(BIN)/pytest -o faulthandler_timeout=1500 tests/integration/events/test_cut.py tests/integration/compiled $(FLEET) $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/compiled ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
