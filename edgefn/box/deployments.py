@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from edgefn.box.bundles import Bundles
 from edgefn.box.control_loop import ControlLoop
 from edgefn.box.environments import Environments
 from edgefn.box.fitting import check_fits, may_be_tried
+from edgefn.box.garbage import Garbage
 from edgefn.box.launcher import Launcher
 from edgefn.box.logs import Logs
 from edgefn.box.membership import Membership
@@ -73,6 +75,14 @@ class Deployments:
         self.damaged: set[str] = set()  # functions whose files were not whole at the start
         self.followed: set[str] = set()  # those that a hub brought
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._garbage = Garbage(
+            state=state,
+            bundles=bundles,
+            environments=environments,
+            optimised=optimised,
+            catalog=catalog,
+            launcher=launcher,
+        )
         self._files = asyncio.Lock()  # held while folders are made for revisions, or removed
         self._staging: set[tuple[str, int]] = set()
         self._lacking: list[Revision] = []  # serving, but for their environment
@@ -176,6 +186,20 @@ class Deployments:
             await asyncio.to_thread(self._trust.check_followed, signature, digest, trusted)
             await self._bring_up(manifest, signature, note=note)
             self.damaged.discard(name)
+
+    def announce(self, manifest: Manifest, reason: str) -> None:
+        """Has calls of a function that is not here yet, or does not come up, answered by peers.
+
+        It is not recorded, and does nothing where any revision of the function was deployed.
+
+        Args:
+            manifest: As it came from the hub.
+            reason: Why it does not serve here.
+        """
+        function = self._control.functions.get(manifest.spec.name)
+        if function is None or function.serving.is_announced:
+            announced = self._revision(manifest, manifest.digest(), 0, None)
+            self._control.serve(replace(announced, elsewhere=reason), load_s=0.0)
 
     async def rollback(self, name: str, number: int | None) -> None:
         """Makes an earlier revision's bundle serve, as a new revision.
@@ -345,25 +369,12 @@ class Deployments:
         await self._state.run(State.add, row, revision.manifest)
 
     async def _collect_garbage(self) -> None:
-        """Removes folders that no process can need any more, and blobs that no rollback can."""
+        serving = {
+            (function.serving.function, function.serving.number)
+            for function in self._control.functions.values()
+        }
         async with self._files:
-            replicas = self._launcher.replicas()
-            needed = {(r.revision.function, r.revision.number) for r in replicas} | self._staging
-            for function in self._control.functions.values():
-                needed.add((function.serving.function, function.serving.number))
-            for key in self._catalog.keys() - needed:
-                del self._catalog[key]
-            roots = {revision.digest for revision in self._catalog.values()}
-            environments = {revision.environment for revision in self._catalog.values()}
-            try:
-                if (kept := await self._state.run(State.environments)) is not None:
-                    await asyncio.to_thread(self._environments.keep, environments | kept)
-                blobs = await self._state.run(State.blobs)
-                if blobs is not None:
-                    await asyncio.to_thread(self._bundles.keep, roots, blobs)
-                    await self._optimised.keep(blobs)
-            except OSError as error:
-                _log.warning("old bundles were not removed: %s", error)
+            await self._garbage.collect(serving | self._staging)
 
     def _revision(
         self, manifest: Manifest, digest: str, number: int, signature: Signature | None

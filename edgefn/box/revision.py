@@ -16,7 +16,8 @@ class Revision:
     """A verified bundle with the number under which it is, or was, deployed.
 
     Attributes:
-        number: Counts the deployments of this function on this box, from 1.
+        number: Counts the deployments of this function on this box, from 1; 0: it was never
+            deployed here, and is only known of.
         digest: Of the manifest.
         manifest: What the bundle says of itself.
         root: Folder of its files.
@@ -35,6 +36,11 @@ class Revision:
     refused: Mapping[str, str] = field(default_factory=dict)
     optimised: Mapping[str, OptimisedForm] = field(default_factory=dict)
     elsewhere: str = ""
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether it is only known of."""
+        return self.number == 0
 
     @property
     def function(self) -> str:

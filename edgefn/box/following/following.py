@@ -15,7 +15,7 @@ from edgefn.box.following.hub import Hub
 from edgefn.box.following.links import dialled
 from edgefn.box.following.memory import Memory
 from edgefn.box.following.pull import keep_pulling, keep_reporting
-from edgefn.box.following.reconciler import Reconciler
+from edgefn.box.following.reconciler import ON_ITS_WAY, Reconciler
 from edgefn.box.functions import Function
 from edgefn.box.reporting import Followed, Overdue
 from edgefn.bundle.store import BlobStore
@@ -127,8 +127,12 @@ class Following:
                 found[wanted.name] = Overdue(
                     "pending" if failure.is_waiting else "failed", failure.reason
                 )
-            elif function is None or function.serving.digest != wanted.digest:
-                found[wanted.name] = Overdue("pending", "it is on its way")
+            elif (
+                function is None
+                or function.serving.is_announced
+                or function.serving.digest != wanted.digest
+            ):
+                found[wanted.name] = Overdue("pending", ON_ITS_WAY)
         return found
 
     async def _take(self, state: DesiredState) -> None:

@@ -21,7 +21,7 @@ class Deployed:
     """A function as it is on the box.
 
     Attributes:
-        digest: Of the bundle that serves.
+        digest: Of the bundle that serves; empty: it is only known of.
         is_damaged: Whether its files have to be fetched again.
         is_quarantined: Whether its replicas died too often.
     """

@@ -21,6 +21,7 @@ from edgefn.errors import EdgefnError, NotDeployed
 from edgefn_runtime.manifest import InvalidManifest, Manifest, decode_canonical_manifest
 
 STUMBLED_S: Final = 1.0
+ON_ITS_WAY: Final = "it is on its way"
 
 # What passes by itself: the files come later.
 _WAITING: Final = (HubUnreachable, HubRefuses, BlobMissing, OutOfStep)
@@ -43,6 +44,9 @@ class Followed(Protocol):
         note: str,
     ) -> None:
         """Has a bundle serve."""
+
+    def announce(self, manifest: Manifest, reason: str) -> None:
+        """Has peers answer calls of a function of which nothing serves here."""
 
     async def drop(self, name: str) -> None:
         """Takes a function off the box."""
@@ -145,7 +149,7 @@ class Reconciler:
     def _deployed(self, name: str) -> Deployed:
         function = self._functions[name]
         return Deployed(
-            digest=function.serving.digest,
+            digest="" if function.serving.is_announced else function.serving.digest,
             is_damaged=name in self._deployments.damaged,
             is_quarantined=bool(function.quarantined_because),
         )
@@ -182,6 +186,7 @@ class Reconciler:
         name = function.name
         manifest = _manifest_of(function)
         if self._is_served(manifest):
+            self._deployments.announce(manifest, ON_ITS_WAY)
             await self._fetcher.fetch(manifest, lambda: self._is_wanted(function))
         # Before it is deployed: killed afterwards, the box still knows who brought it.
         await self._memory.bring(name, self._memory.brought.get(name, 0))
@@ -205,6 +210,8 @@ class Reconciler:
         before = self.failures.get(function.name)
         failure = failed(self._clock(), function, reason, before, is_waiting=is_waiting)
         self.failures[function.name] = failure
+        with suppress(InvalidManifest):
+            self._deployments.announce(_manifest_of(function), reason)
         if before is None or before.reason != reason:
             pause_s = failure.again_s - self._clock()
             _log.warning("%s does not come up: %s; again in %.0f s", function.name, reason, pause_s)

@@ -35,8 +35,9 @@ def answers(box, name="adds"):
 
 
 def digest(box, name="adds"):
-    """Returns the digest of what serves; None if nothing does."""
-    return next((one.digest for one in box.admin.functions() if one.name == name), None)
+    """Returns the digest of what was deployed; None if nothing was."""
+    known = (one for one in box.admin.functions() if one.name == name and one.revision)
+    return next((one.digest for one in known), None)
 
 
 def killed(box):
@@ -133,34 +134,53 @@ def test_a_box_without_its_hub_goes_on_and_catches_up(fleet, bundle, eventually)
     eventually(lambda: status_with(key, edge, fleet) == 401)
 
 
+@pytest.fixture
+def spoilt(make_bundle):
+    """Builds a bundle that does not come up on one of the boxes."""
+    code = """
+    if "plant-1" in __file__:
+        raise RuntimeError("not on this box")
+    """
+    return lambda: make_bundle(CODE.format(name="adds", tiers=BOTH, added=9) + code)
+
+
+def failed(fleet):
+    """Returns what a box reported as failed."""
+    boxes = {one.box: one for one in fleet.hub.admin.fleet().boxes}
+    report = boxes["plant-1"].report
+    functions = report.functions if report is not None else ()
+    return next((one for one in functions if one.state == "failed"), None)
+
+
 def test_what_fails_at_a_box_leaves_the_old_revision_and_is_reported(
-    fleet, bundle, make_bundle, eventually
+    fleet, bundle, spoilt, eventually
 ):
     """The next bundle is tried at once."""
     fleet.join("plant-1")
     edge = fleet.start("plant-1", tier="edge")
     fleet.hub.admin.deploy(bundle())
     eventually(lambda: answers(edge) == 1)
-    spoilt = make_bundle(
-        CODE.format(name="adds", tiers=BOTH, added=9)
-        + """
-    if "plant-1" in __file__:
-        raise RuntimeError("not on this box")
-    """
-    )
-    fleet.hub.admin.deploy(spoilt)
-
-    def reported():
-        boxes = {one.box: one for one in fleet.hub.admin.fleet().boxes}
-        report = boxes["plant-1"].report
-        functions = report.functions if report is not None else ()
-        return next((one for one in functions if one.state == "failed"), None)
-
-    failed = eventually(reported)
-    assert "not on this box" in failed.reason
+    eventually(lambda: digest(edge))
+    fleet.hub.admin.deploy(spoilt())
+    assert "not on this box" in eventually(lambda: failed(fleet)).reason
     assert answers(edge) == 1
     fleet.hub.admin.deploy(bundle(added=4))
     eventually(lambda: answers(edge) == 4)
+
+
+def test_what_never_came_up_at_a_box_is_answered_by_others(fleet, bundle, spoilt, eventually):
+    """Until it does."""
+    fleet.join("plant-1")
+    edge = fleet.start("plant-1", tier="edge")
+    fleet.hub.admin.deploy(spoilt())
+    assert "not on this box" in eventually(lambda: failed(fleet)).reason
+    assert eventually(lambda: answers(edge)) == 9
+    known = edge.admin.function("adds")
+    assert (known.revision, known.state, known.replicas) == (0, "elsewhere", ())
+    assert "not on this box" in known.reason
+    fleet.hub.admin.deploy(bundle(added=4))
+    eventually(lambda: digest(edge))
+    assert (answers(edge), edge.admin.function("adds").state) == (4, "serving")
 
 
 def test_a_box_that_is_killed_again_and_again_arrives_where_its_hub_is(fleet, bundle, eventually):

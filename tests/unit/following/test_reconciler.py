@@ -65,6 +65,7 @@ class Box:
         self.disk, self.lives, self.now_s = disk, lives, 0.0
         self.refused, self.cut, self.came = {}, False, asyncio.Event()
         self.damaged, self.followed, self.notes, self.trusted = set(), set(), [], []
+        self.announced = {}
         self.memory = Memory.open(disk.folder, "fleet")
         self.reconciler = Reconciler(
             memory=self.memory,
@@ -79,7 +80,7 @@ class Box:
         known = {}
         for name, digest in self.disk.serving.items():
             known[name] = SimpleNamespace(
-                serving=SimpleNamespace(digest=digest), quarantined_because=""
+                serving=SimpleNamespace(digest=digest, is_announced=False), quarantined_because=""
             )
         self.known = known
         return known
@@ -107,11 +108,21 @@ class Box:
         self.live()
         self.damaged.discard(name)
         self.known[name] = SimpleNamespace(
-            serving=SimpleNamespace(digest=digest), quarantined_because=""
+            serving=SimpleNamespace(digest=digest, is_announced=False), quarantined_because=""
         )
         self.notes.append(note)
         self.came.set()
         self.trusted.append(trusted)
+
+    def announce(self, manifest, reason):
+        name = manifest.spec.name
+        known = self.known.get(name)
+        if known is None or known.serving.is_announced:
+            self.announced[name] = reason
+            self.known[name] = SimpleNamespace(
+                serving=SimpleNamespace(digest=manifest.digest(), is_announced=True),
+                quarantined_because="",
+            )
 
     async def drop(self, name):
         self.live()
@@ -190,6 +201,24 @@ async def test_a_cut_transfer_goes_on_soon(disk):
     box.cut, box.now_s = False, box.now_s + 1.0
     await box.settle()
     assert "a" in disk.serving
+
+
+async def test_peers_answer_for_what_is_not_here_yet_or_fails(disk):
+    """Not for what serves: an older revision does, until the new one can."""
+    box = Box(disk)
+    bad, good = wanted("a", "b"), wanted("a", "c", 2)
+    box.refused[bad.digest] = "it breaks"
+    await box.memory.take(state(1, bad))
+    await box.settle()
+    assert (box.announced, "a" in disk.serving) == ({"a": "it breaks"}, False)
+    await box.memory.take(state(2, good))
+    await box.settle()
+    assert (box.announced, disk.serving["a"]) == ({"a": "it is on its way"}, good.digest)
+    box.announced.clear()
+    box.refused[wanted("a").digest] = "it breaks as well"
+    await box.memory.take(state(3, wanted("a", "", 3)))
+    await box.settle()
+    assert (box.announced, disk.serving["a"]) == ({}, good.digest)
 
 
 async def test_a_manifest_that_is_not_the_one_that_was_named_is_refused(disk):
