@@ -42,7 +42,7 @@ test-fleet: $(VENV)/.installed-dev ## Runs the tests with Ray; CI does, too
 	$(BIN)/pytest -n 1 -o faulthandler_timeout=1500 $(FLEET) $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
-	EDGEFN_TEST_LONG=1 $(BIN)/pytest -o faulthandler_timeout=1500 tests/integration/events/test_cut.py tests/integration/compiled $(FLEET) $(ARGS)
+	TEST_LONG=1 $(BIN)/pytest -o faulthandler_timeout=1500 tests/integration/events/test_cut.py tests/integration/compiled $(FLEET) $(ARGS)
 
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/compiled ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md

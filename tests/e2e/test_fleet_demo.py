@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EDGE, CLOUD = ("plant-1", "plant-2"), ("cloud-1", "cloud-2")
 GONE_WITHIN_S = 20.0
-LONG = bool(os.environ.get("EDGEFN_TEST_LONG"))
+LONG = bool(os.environ.get("TEST_LONG"))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_demo_of_a_fleet_shows_what_it_says(mark: dict[str, str], tmp_path: 
 
 # Ray starts twice on each of three machines that are one, with an actor for each function.
 @pytest.mark.timeout(700)
-@pytest.mark.skipif(not LONG, reason="takes minutes; EDGEFN_TEST_LONG=1 runs it")
+@pytest.mark.skipif(not LONG, reason="takes minutes; TEST_LONG=1 runs it")
 def test_the_demo_shows_what_the_loss_of_rays_head_does(
     mark: dict[str, str], tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ for name in sys.argv[1:]:
 """
 
 pytestmark = [
-    pytest.mark.skipif("EDGEFN_TEST_LONG" not in os.environ, reason="takes minutes"),
+    pytest.mark.skipif("TEST_LONG" not in os.environ, reason="takes minutes"),
     pytest.mark.timeout(900),
 ]
 

@@ -12,7 +12,7 @@ from edgefn.box.outbox.backoff import Backoff
 from edgefn.box.outbox.event import NewEvent, encode_data
 from edgefn.box.outbox.outbox import Outbox
 
-LONG = bool(os.environ.get("EDGEFN_TEST_LONG"))
+LONG = bool(os.environ.get("TEST_LONG"))
 CUT_S, FLAP_S = (600.0, 5.0) if LONG else (1.0, 0.1)
 BACKOFF = Backoff() if LONG else Backoff(first_s=0.02, longest_s=0.2)
 FLAPS = ("up", "down", "deaf", "up", 503, "deaf", "up", "down")

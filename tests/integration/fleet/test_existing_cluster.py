@@ -9,15 +9,16 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from edgefn.client.admin import AdminClient
+from edgefn.desired.ray import AUTH_MODE
 from edgefn.errors import EdgefnError
-from edgefn.fleet.environment import ray_environment
+from edgefn.fleet.environment import TOKEN_PATH, ray_environment
 from edgefn.fleet.machine import PREFIX, Machine, NotStarted
 from edgefn.fleet.role import Role, start_arguments
 from edgefn_runtime.lease_words import STATE_DIR
@@ -25,7 +26,7 @@ from edgefn_runtime.lease_words import STATE_DIR
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(240),
-    pytest.mark.skipif("EDGEFN_TEST_LONG" not in os.environ, reason="takes minutes"),
+    pytest.mark.skipif("TEST_LONG" not in os.environ, reason="takes minutes"),
 ]
 
 CODE = """
@@ -90,6 +91,21 @@ def told(environ: dict[str, str], state: Path) -> dict[str, str]:
     return {**environ, STATE_DIR: str(state), "EDGEFN_PORT": "0", "EDGEFN_LISTEN": "127.0.0.1:0"}
 
 
+async def started(stack: AsyncExitStack, role: Role, environ: dict[str, str], folder: Path) -> str:
+    """Starts the Ray of a machine, to be ended with the stack; returns the address of its head."""
+    arguments = start_arguments(role, host="127.0.0.1", folder=folder)
+    for last in (False, False, True):  # Ray itself gives up after 30 s
+        machine = await Machine.start(arguments, environ, folder)
+        stack.push_async_callback(machine.kill)
+        try:
+            return await machine.started()
+        except NotStarted:
+            if last:
+                raise
+            await machine.kill()
+    raise AssertionError
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kept]:
     """One for all tests of the module."""
@@ -103,18 +119,7 @@ async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kept]:
             ray = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
             labels = (("tier", tier), ("site", site), ("box", name))
             role = Role(head=head, token="", labels=labels)
-            arguments = start_arguments(role, host="127.0.0.1", folder=ray)
-            environ_there = told(environ, states[name])
-            for last in (False, False, True):  # Ray itself gives up after 30 s
-                machine = await Machine.start(arguments, environ_there, ray)
-                stack.push_async_callback(machine.kill)
-                try:
-                    address = await machine.started()
-                    break
-                except NotStarted:
-                    if last:
-                        raise
-                    await machine.kill()
+            address = await started(stack, role, told(environ, states[name]), ray)
             head = head or address
         del environ[STATE_DIR]
         cluster = Kept(head, states, environ, folder)
@@ -157,3 +162,29 @@ async def test_a_box_that_dies_is_started_again(kept):
                     break
             await asyncio.sleep(0.2)
     await kept.until_leased()
+
+
+async def test_who_is_not_let_in_hears_why(kept):
+    """With another token, or where no head is."""
+    (kept.folder / "wrong").write_text("fedcba9876543210" * 4)
+    stranger = replace(kept, environ={**kept.environ, TOKEN_PATH: str(kept.folder / "wrong")})
+    refused = await stranger.edgefn("deploy", str(kept.folder / "double.py"), "--ray", kept.address)
+    assert refused.returncode == 1, refused.stderr
+    assert "has the token of" in refused.stderr
+    nowhere = await kept.edgefn("deploy", str(kept.folder / "double.py"), "--ray", "127.0.0.1:1")
+    assert nowhere.returncode == 1
+    assert "nobody answers at 127.0.0.1:1" in nowhere.stderr
+
+
+async def test_a_cluster_that_asks_for_no_token_is_refused(kept):
+    """Before anything is started in it."""
+    environ = {k: v for k, v in kept.environ.items() if k not in (AUTH_MODE, TOKEN_PATH)}
+    environ[AUTH_MODE] = "disabled"
+    async with AsyncExitStack() as stack:
+        ray = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+        role = Role(head="", token="", labels=(("tier", "cloud"), ("site", "s"), ("box", "open")))
+        address = await started(stack, role, told(environ, kept.folder / "open"), ray)
+        refused = await kept.edgefn("deploy", str(kept.folder / "double.py"), "--ray", address)
+    assert refused.returncode == 1, refused.stderr
+    assert "asks nobody for a token" in refused.stderr
+    assert not (kept.folder / "open" / "state.db").exists()

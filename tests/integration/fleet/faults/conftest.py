@@ -31,7 +31,7 @@ from edgefn.bundle.build import build
 if importlib.util.find_spec("ray") is None:
     collect_ignore_glob = ["test_*.py"]
 
-LONG: Final = bool(os.environ.get("EDGEFN_TEST_LONG"))
+LONG: Final = bool(os.environ.get("TEST_LONG"))
 IMPATIENT: Final = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
     "RAY_health_check_initial_delay_ms": "1000",
