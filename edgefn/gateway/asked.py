@@ -14,6 +14,7 @@ from edgefn.gateway.control import FunctionRoute
 from edgefn.gateway.headers import (
     IDEMPOTENCY_KEY,
     REQUEST_ID,
+    TRACESTATE,
     budget_s,
     choice_of,
     priority_of,
@@ -54,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True):
         escalate_at: See `PendingCall`.
         request_id: The caller's, if it is fit to be echoed; else empty.
         traceparent: Of the caller's trace, or empty.
+        tracestate: What tracing systems added to it, as it came.
         source: Of what the call tells, where the function has alerts that want to know.
     """
 
@@ -69,6 +71,7 @@ class Asked(msgspec.Struct, frozen=True):
     escalate_at: int
     request_id: str
     traceparent: str
+    tracestate: str
     source: str
 
     def answers(
@@ -113,6 +116,7 @@ def read_asked(
         escalate_at=_escalate_at(spec, choice),
         request_id=fit_request_id(headers.get(REQUEST_ID)),
         traceparent=traceparent_of(headers),
+        tracestate=headers.get(TRACESTATE, ""),
         source=source_of(headers) if spec.on_result else "",
     )
 

@@ -12,6 +12,7 @@ from edgefn_runtime.wire import NO_BUDGET, Reply, call_frame
 
 if TYPE_CHECKING:
     from edgefn.gateway.flight import Flight
+    from edgefn.gateway.spans import CallSpan
 
 # A call is answered at the latest this long after its deadline; later than that, a result is worth
 # no more than the news that there is none.
@@ -58,10 +59,11 @@ class PendingCall(msgspec.Struct, eq=False):
         idempotent: Whether it may run twice, as its caller or its function says.
         escalate_at: A reply of less confidence (`wire.Reply`) is doubtful; 0: none is.
         request_id: For logs.
-        traceparent: Of its caller's trace (W3C), or empty.
+        traceparent: Of its span, or else of its caller's trace (W3C), or empty.
         hops: How often it was forwarded before it came here.
         body: The caller's bytes.
         size_bytes: Of its body, which may still have to be read.
+        span: What is told of it to those who trace calls; None: it is not sampled, or it is over.
         flights: Under way; one but for hedges and escalations.
         send: Of the flight that was sent last, or whose reply is the answer; None: it never was
             sent.
@@ -94,6 +96,7 @@ class PendingCall(msgspec.Struct, eq=False):
     hops: int = 0
     body: bytes = b""
     size_bytes: int = 0
+    span: "CallSpan | None" = None
     flights: list["Flight"] = []
     send: Send | None = None
     fallback: tuple[Send, Reply] | None = None

@@ -13,6 +13,7 @@ from edgefn.gateway.asked import Asked, EncodingOf, read_asked
 from edgefn.gateway.body import read_body
 from edgefn.gateway.call import Answered, PendingCall, instants
 from edgefn.gateway.connection import Connection
+from edgefn.gateway.decision_log import CALLER_LEFT
 from edgefn.gateway.errors import ReplicaError, RequestTimeout
 from edgefn.gateway.function import Function
 from edgefn.gateway.outcome import error_lines, result_head
@@ -20,7 +21,6 @@ from edgefn.gateway.request_id import make_request_id
 from edgefn.gateway.state import Gateway
 from edgefn_runtime.wire import CallHead, Outcome, Reply
 
-_CALLER_LEFT: Final = 499  # counted, though no one is there to be answered
 _ERROR_BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
 _HEAD: Final = msgspec.msgpack.Encoder()
 
@@ -64,7 +64,7 @@ class HttpCall:
             limit = self._gateway.max_body_bytes
             asked = connection.asked = read_asked(request, function.route, encoding_of, limit)
         self._asked = asked
-        call = self._call = _call_of(connection, asked, answered)
+        call = self._call = _call_of(self._gateway, connection, asked, answered)
         return call
 
     def take_body(self, call: PendingCall) -> None:
@@ -120,13 +120,17 @@ class HttpCall:
         """The caller is gone."""
         if self._call is not None:
             self._gateway.dispatcher.abandon(self._call)
-        self._called.function.count(_CALLER_LEFT)
+            self._gateway.decisions.left(self._call, time.monotonic())
+        self._called.function.count(CALLER_LEFT)
 
     def close(self) -> None:
         """Gives back what it holds."""
         call, self._call = self._call, None
-        if call is not None and call.tick:
-            self._gateway.dispatcher.alarms.unwatch(call)
+        if call is not None:
+            if call.tick:
+                self._gateway.dispatcher.alarms.unwatch(call)
+            if call.span is not None:  # nothing was noted: a fault of ours
+                call.span.end(call, time.monotonic(), 500, "", "internal")
         if self._held_bytes:
             self._gateway.body_memory.free(self._held_bytes)
             self._held_bytes = 0
@@ -158,11 +162,16 @@ async def answer_call(gateway: Gateway, request: web.BaseRequest, called: Called
         http_call.close()
 
 
-def _call_of(connection: Connection, asked: Asked, answered: Answered) -> PendingCall:
+def _call_of(
+    gateway: Gateway, connection: Connection, asked: Asked, answered: Answered
+) -> PendingCall:
     request_id = connection.request_id = asked.request_id or make_request_id()
     spec, encoding = asked.route.spec, asked.encoding
     read_s, timeout_s = connection.read_s, spec.timeout_s
     deadline_s, give_up_s = instants(read_s, asked.budget_s, timeout_s)
+    span, traceparent, tracing = None, asked.traceparent, gateway.dispatcher.tracing
+    if tracing is not None:
+        span, traceparent = tracing.begin(spec.name, read_s, traceparent, asked.tracestate)
     return PendingCall(  # by position: so many keywords would cost a microsecond
         spec.name,
         read_s,
@@ -172,17 +181,18 @@ def _call_of(connection: Connection, asked: Asked, answered: Answered) -> Pendin
         encoding.content,
         encoding.accept,
         encoding.aux,
-        _HEAD.encode(CallHead(request_id, encoding.media_type, asked.traceparent)),
+        _HEAD.encode(CallHead(request_id, encoding.media_type, traceparent)),
         answered,
         asked.choice,
         asked.priority,
         asked.idempotent,
         asked.escalate_at,
         request_id,
-        asked.traceparent,
+        traceparent,
         0,
         b"",
         asked.size_bytes,
+        span,
     )
 
 

@@ -10,6 +10,7 @@ from edgefn.routing.decisions import Send
 
 KEPT: Final = 512
 KEPT_MISSES: Final = 256
+CALLER_LEFT: Final = 499  # a status that is counted, though no one is there to be answered
 
 # Of one call that is over: when, its function, request id, traceparent, priority, deadline, when it
 # was read, hops, the `Send` that was answered or was the last (None: it was sent nowhere), status,
@@ -28,7 +29,7 @@ class DecisionLog:
         self._missed: deque[_Record] = deque(maxlen=KEPT_MISSES)
 
     def note(self, call: PendingCall, now_s: float, status: int, sla: str, code: str = "") -> None:
-        """Keeps a call that is over.
+        """Keeps a call that is over, and ends its span.
 
         Args:
             call: With all that was learned of it.
@@ -37,6 +38,9 @@ class DecisionLog:
             sla: `met`, `degraded`, `missed`, or empty.
             code: Of its error, or empty.
         """
+        if call.span is not None:
+            call.span.end(call, now_s, status, sla, code)
+            call.span = None
         missed = sla == "missed"
         record = (
             now_s, call.function, call.request_id, call.traceparent, call.priority,
@@ -46,6 +50,12 @@ class DecisionLog:
         self._all.append(record)
         if missed:
             self._missed.append(record)
+
+    def left(self, call: PendingCall, now_s: float) -> None:
+        """Ends the span of a call whose caller is gone, or wants no answer any more."""
+        if call.span is not None:
+            call.span.end(call, now_s, CALLER_LEFT, "", "caller_left")
+            call.span = None
 
     def told(self, function: str, limit: int, *, missed: bool) -> list[dict[str, Any]]:
         """Returns calls as the admin API spells them, the last one first.
@@ -81,11 +91,12 @@ def _spelled(record: _Record, age_s: float) -> dict[str, Any]:
         "cause": cause,
     }
     if send is not None:
-        told["sent"] = dict(_legs(send))
+        told["sent"] = dict(legs_of(send))
     return told
 
 
-def _legs(send: Send) -> Iterator[tuple[str, Any]]:
+def legs_of(send: Send) -> Iterator[tuple[str, Any]]:
+    """Yields what was predicted of a sending, by the names under which it is told."""
     for name in ("variant", "endpoint", "place", "purpose", "degraded"):
         yield name, getattr(send, name)
     yield "predicted_ms", _ms(send.predicted_s)

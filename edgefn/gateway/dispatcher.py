@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgefn.errors import EdgefnError, NotDeployed
 from edgefn.gateway.alarms import Alarms
@@ -26,6 +26,9 @@ from edgefn.routing.events import Abandoned, Event
 from edgefn.routing.explanation import Explanation
 from edgefn.routing.router import Router
 from edgefn.routing.table import Place
+
+if TYPE_CHECKING:
+    from edgefn.gateway.spans import Tracing
 
 _LOG = logging.getLogger(__name__)
 _WAKE_AGAIN_S: Final = 0.2
@@ -48,6 +51,7 @@ class Dispatcher:
         places: By name.
         silent: Of carriers over which nothing was answered since then: calls that were overdue.
         routed: Whether there were routes yet.
+        tracing: Begins the spans of calls; None: calls are not traced.
         version: Of the last routes.
     """
 
@@ -64,6 +68,7 @@ class Dispatcher:
         self.decisions = DecisionLog()
         self.places = self._endpoints.places
         self.routed = False
+        self.tracing: Tracing | None = None
         self.version = 0
 
     def function(self, name: str) -> Function:
@@ -129,6 +134,8 @@ class Dispatcher:
         """
         now_s = time.monotonic()
         call.size_bytes = len(call.body)
+        if call.span is not None:
+            call.span.weighed(now_s, self._router.explain(now_s, call))
         decision = self._router.decide(now_s, call, random.random)
         function = self.functions.get(call.function)
         if isinstance(decision, Send):
@@ -155,6 +162,8 @@ class Dispatcher:
         now_s = time.monotonic()
         if self._router.refusal(now_s, call) is None:
             return
+        if call.span is not None:
+            call.span.weighed(now_s, self._router.explain(now_s, call))
         decision = self._router.decide(now_s, call, random.random)  # the one that counts
         if isinstance(decision, Refuse):
             self._want_more(now_s, call, decision)
@@ -280,6 +289,8 @@ class Dispatcher:
             function = self.functions[call.function]
             function.wait(call, decision.variant)
             call.alarm_s = call.give_up_s
+            if call.span is not None:
+                call.span.waits(now_s, decision.variant)
             self._wake(function, decision.variant, now_s)
         else:
             if decision.wake:

@@ -75,6 +75,8 @@ class Flights:
             raise
         call.flights.append(flight)
         call.send = send
+        if call.span is not None:
+            call.span.sent(now_s, send)
         if send.hedge_at_s < call.give_up_s or call.tick:
             self._set_alarm(call, send.hedge_at_s - TICK_S)  # rather early than late
         else:
@@ -158,6 +160,8 @@ class Flights:
 
     def _settle(self, now_s: float, call: PendingCall, send: Send, reply: Reply) -> None:
         call.send = send
+        if call.span is not None:
+            call.span.replied(reply)
         if call.flights:
             self.end(now_s, call, overdue=False)
         call.answered.set_result(reply)

@@ -18,6 +18,7 @@ from edgefn.routing.choice import Choice
 from edgefn_runtime.wire import (
     NO_BUDGET,
     Call,
+    CallHead,
     Content,
     Outcome,
     Reply,
@@ -26,6 +27,7 @@ from edgefn_runtime.wire import (
 
 MAX_CALLS: Final = 1024  # of one connection, at a time
 _BODY: Final = msgspec.msgpack.Decoder(ErrorBody)
+_HEAD: Final = msgspec.msgpack.Decoder(CallHead)
 
 
 class PeerCalls:
@@ -117,6 +119,11 @@ class PeerCalls:
         timeout_s = self._dispatcher.functions[head.function].route.spec.timeout_s
         budget_s = None if frame.budget_us == NO_BUDGET else frame.budget_us * 1e-6
         deadline_s, give_up_s = instants(now_s, budget_s, timeout_s)
+        span, traceparent, call_head = None, head.traceparent, head.head
+        if self._dispatcher.tracing is not None:
+            span, traceparent = self._dispatcher.tracing.begin(head.function, now_s, traceparent)
+        if span is not None:
+            call_head = _carrying(traceparent, call_head)
         return PendingCall(
             function=head.function,
             read_s=now_s,
@@ -126,13 +133,14 @@ class PeerCalls:
             content=frame.content,
             accept=frame.accept,
             aux=frame.aux,
-            head=head.head,
+            head=call_head,
             answered=answered,
             choice=Choice(variant=head.variant, not_at=head.via),
             body=frame.body,
             size_bytes=len(frame.body),
+            span=span,
             request_id=head.request_id,
-            traceparent=head.traceparent,
+            traceparent=traceparent,
             priority=head.priority,
             via=head.via,
             hops=len(head.via),
@@ -146,6 +154,7 @@ class PeerCalls:
         self._dispatcher.alarms.unwatch(call)
         self._memory.free(held_bytes)
         if answered.cancelled():
+            self._dispatcher.decisions.left(call, time.monotonic())
             return
         error = answered.exception()
         if isinstance(error, EdgefnError):
@@ -180,3 +189,12 @@ class PeerCalls:
             call_id, Outcome.ERROR, Content.MSGPACK, 0, queue_us, 0, 0, 0, len(self._calls), body
         )
         self._write(encode_reply(refusal))
+
+
+def _carrying(traceparent: str, head: bytes) -> bytes:
+    """Returns what a replica is told of a call, as part of another span."""
+    try:
+        told = _HEAD.decode(head) if head else CallHead()
+    except msgspec.MsgspecError:
+        return head  # the replica's to refuse
+    return msgspec.msgpack.encode(msgspec.structs.replace(told, traceparent=traceparent))

@@ -39,6 +39,7 @@ from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers
 from edgefn.gateway.secure_port import SecurePort
 from edgefn.gateway.state import Gateway
+from edgefn.gateway.tracing import start_tracing
 from edgefn.routing.table import HERE, Place
 from edgefn_runtime.process import die_with, raise_descriptor_limit
 
@@ -73,6 +74,7 @@ class Process:
 
     async def run(self) -> int:
         """Serves until the box says stop, or is gone; returns the exit status."""
+        tracing = self._dispatcher.tracing = start_tracing(os.environ, self._config)
         gateway = Gateway(self._config, self._dispatcher, self._box, self._report, self._registry)
         self._gateway = gateway
         await self._box.connect(socket.socket(fileno=self._config.control_fd))
@@ -111,6 +113,8 @@ class Process:
             if self._peers is not None:
                 await self._peers.aclose()
             await self._dispatcher.aclose()
+            if tracing is not None:
+                await tracing.aclose()
             await self._box.aclose()
         return status
 
