@@ -6,8 +6,8 @@ import sys
 import pytest
 
 EVERYWHERE = {
-    "hypothesis", "matplotlib", "onnx", "pandas", "pygments", "pytest", "ray", "rich", "scipy",
-    "skl2onnx", "sklearn", "torch", "typer", "watchfiles",
+    "hypothesis", "matplotlib", "onnx", "opentelemetry", "pandas", "pygments", "pytest", "ray",
+    "rich", "scipy", "skl2onnx", "sklearn", "torch", "typer", "watchfiles",
 }  # fmt: skip
 ENGINES = {"PIL", "ai_edge_litert", "onnxruntime", "pydantic"}
 
