@@ -158,8 +158,12 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
 
     What is malformed is ignored, as that standard wants it.
     """
-    told = headers.get(TRACEPARENT)
-    return told if told is not None and _TRACEPARENT.match(told) else ""
+    return fit_traceparent(headers.get(TRACEPARENT, ""))
+
+
+def fit_traceparent(told: str) -> str:
+    """Returns a traceparent if it is well-formed, or nothing."""
+    return told if told and _TRACEPARENT.match(told) else ""
 
 
 def _number(text: str) -> float | None:

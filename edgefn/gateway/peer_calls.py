@@ -12,6 +12,7 @@ from edgefn.errors import EdgefnError, ErrorBody, NotDeployed, ProtocolError, Qu
 from edgefn.gateway.body import BodyMemory
 from edgefn.gateway.call import PendingCall, instants
 from edgefn.gateway.dispatcher import Dispatcher
+from edgefn.gateway.headers import fit_traceparent
 from edgefn.gateway.peer_wire import MAX_FORWARDS, PeerHead, decode_head
 from edgefn.gateway.statuses import status_of
 from edgefn.routing.choice import Choice
@@ -119,7 +120,7 @@ class PeerCalls:
         timeout_s = self._dispatcher.functions[head.function].route.spec.timeout_s
         budget_s = None if frame.budget_us == NO_BUDGET else frame.budget_us * 1e-6
         deadline_s, give_up_s = instants(now_s, budget_s, timeout_s)
-        span, traceparent, call_head = None, head.traceparent, head.head
+        span, traceparent, call_head = None, fit_traceparent(head.traceparent), head.head
         if self._dispatcher.tracing is not None:
             span, traceparent = self._dispatcher.tracing.begin(head.function, now_s, traceparent)
         if span is not None:

@@ -5,30 +5,36 @@ what came of it.
 """
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from math import isfinite
 from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span, SpanKind, StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from edgefn import __version__
 from edgefn.gateway.call import PendingCall
 from edgefn.gateway.decision_log import legs_of
 from edgefn.routing.decisions import Send
 from edgefn.routing.explanation import Candidate, Explanation
-from edgefn.routing.table import HERE
 from edgefn_runtime.wire import Reply
 
 MAX_CANDIDATES: Final = 32  # the best ones; a span of the SDK keeps 128 events
 FLUSH_S: Final = 0.5
 
-_TRACE_CONTEXT: Final = TraceContextTextMapPropagator()
 _NOWHERE: Final = Context()
 
 
@@ -55,13 +61,10 @@ class Tracing:
         Args:
             function: That is called.
             read_s: When the call had come, monotonic.
-            traceparent: That it brought (W3C), or empty.
+            traceparent: That it brought, well-formed (W3C), or empty.
             tracestate: That it brought, or empty.
         """
-        parent = _NOWHERE
-        if traceparent:
-            brought = {"traceparent": traceparent, "tracestate": tracestate}
-            parent = _TRACE_CONTEXT.extract(brought, _NOWHERE)
+        parent = _context_of(traceparent, tracestate) if traceparent else _NOWHERE
         # By the wall clock of now: a box may have had none yet when it started.
         since_epoch_ns = time.time_ns() - time.monotonic_ns()
         span = self._tracer.start_span(
@@ -75,8 +78,7 @@ class Tracing:
         own = f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
         if not (told.trace_flags.sampled and span.is_recording()):
             return None, traceparent or own  # so that the next box does not sample it anew
-        span.set_attributes(self._here)
-        return CallSpan(span, since_epoch_ns), own
+        return CallSpan(span, since_epoch_ns, self._here), own
 
     async def aclose(self) -> None:
         """Exports what is left, and gives up after `FLUSH_S`."""
@@ -94,45 +96,46 @@ class Tracing:
 
 
 class CallSpan:
-    """What is told of one call. Instants are monotonic."""
+    """What is told of one call. Instants are monotonic.
 
-    __slots__ = ("_since_epoch_ns", "_span")
+    Args:
+        span: Of it.
+        since_epoch_ns: What the clock of the wall has more than the monotonic one.
+        here: Attributes of all calls of this gateway.
+    """
 
-    def __init__(self, span: Span, since_epoch_ns: int) -> None:
+    __slots__ = ("_attributes", "_since_epoch_ns", "_span", "_weighed_s")
+
+    def __init__(self, span: Span, since_epoch_ns: int, here: Mapping[str, Any]) -> None:
         self._span = span
         self._since_epoch_ns = since_epoch_ns
+        self._weighed_s = 0.0
+        self._attributes = dict(here)  # set at once, in the end: the SDK takes a lock each time
 
     def weighed(self, now_s: float, explanation: Explanation) -> None:
         """The call is decided on: between these."""
-        span, at_ns = self._span, self._ns(now_s)
-        candidates = explanation.candidates
-        span.set_attributes(
-            {
-                "edgefn.decision": explanation.decision,
-                "edgefn.objective": explanation.objective,
-                "edgefn.candidates": len(candidates),
-            }
-        )
+        self._weighed_s = now_s
+        at_ns, candidates = self._ns(now_s), explanation.candidates
+        self._attributes["edgefn.decision"] = explanation.decision
+        self._attributes["edgefn.objective"] = explanation.objective
+        self._attributes["edgefn.candidates"] = len(candidates)
         for one in candidates[:MAX_CANDIDATES]:
-            span.add_event("candidate", _told_of(one), at_ns)
+            self._span.add_event("candidate", _told_of(one), at_ns)
 
     def waits(self, now_s: float, variant: str) -> None:
         """The call waits for a replica of a variant to start here."""
         self._span.add_event("waits", {"edgefn.variant": variant}, self._ns(now_s))
 
     def sent(self, now_s: float, send: Send) -> None:
-        """The call is on its way, for the first time or once more."""
-        self._span.add_event("sent", _attributes(legs_of(send)), self._ns(now_s))
+        """The call is on its way: once more, or after it waited; at once says its candidate."""
+        if send.sent_s != self._weighed_s:
+            self._span.add_event("sent", _attributes(legs_of(send)), self._ns(now_s))
 
     def replied(self, reply: Reply) -> None:
         """This reply is its answer."""
-        self._span.set_attributes(
-            {
-                "edgefn.measured_queue_ms": reply.queue_us / 1000,
-                "edgefn.measured_service_ms": reply.service_us / 1000,
-                "edgefn.batch": reply.batch,
-            }
-        )
+        self._attributes["edgefn.measured_queue_ms"] = reply.queue_us / 1000
+        self._attributes["edgefn.measured_service_ms"] = reply.service_us / 1000
+        self._attributes["edgefn.batch"] = reply.batch
 
     def end(self, call: PendingCall, now_s: float, status: int, sla: str, code: str) -> None:
         """The call is over; see `DecisionLog.note`."""
@@ -151,13 +154,24 @@ class CallSpan:
         if call.send is not None:
             told.update(legs_of(call.send))
         span = self._span
-        span.set_attributes(_attributes(told.items()))
+        span.set_attributes(self._attributes | _attributes(told.items()))
         if status >= 500 or missed:
             span.set_status(StatusCode.ERROR, code or "answered after its deadline")
         span.end(self._ns(now_s))
 
     def _ns(self, at_s: float) -> int:
         return self._since_epoch_ns + int(at_s * 1e9)
+
+
+def _context_of(traceparent: str, tracestate: str) -> Context:
+    parent = SpanContext(
+        int(traceparent[3:35], 16),
+        int(traceparent[36:52], 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(traceparent[53:], 16)),
+        trace_state=TraceState.from_header([tracestate]) if tracestate else None,
+    )
+    return set_span_in_context(NonRecordingSpan(parent), _NOWHERE)
 
 
 def _told_of(candidate: Candidate) -> Mapping[str, Any]:
@@ -167,9 +181,11 @@ def _told_of(candidate: Candidate) -> Mapping[str, Any]:
 
 def _attributes(told: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Returns attributes of a span: what says nothing is left out, and what is no number."""
-    return {
-        f"edgefn.{name}": "here" if name == "place" and value == HERE else value
-        for name, value in told
-        if not (value is None or (value == "" and name != "place"))
-        and not (isinstance(value, float) and not math.isfinite(value))
-    }
+    found = {}
+    for name, value in told:
+        if name == "place":
+            value = value or "here"
+        if value is None or value == "" or (type(value) is float and not isfinite(value)):
+            continue
+        found[f"edgefn.{name}"] = value
+    return found
