@@ -11,8 +11,8 @@ from edgefn.routing.table import USUAL_PRIORITY
 from edgefn_runtime.wire import NO_BUDGET, Reply, call_frame
 
 if TYPE_CHECKING:
+    from edgefn.gateway.call_span import CallSpan
     from edgefn.gateway.flight import Flight
-    from edgefn.gateway.spans import CallSpan
 
 # A call is answered at the latest this long after its deadline; later than that, a result is worth
 # no more than the news that there is none.

@@ -136,6 +136,7 @@ class Dispatcher:
         call.size_bytes = len(call.body)
         if call.span is not None:
             call.span.weighed(now_s, self._router.explain(now_s, call))
+            now_s = time.monotonic()  # what that took is not the replica's
         decision = self._router.decide(now_s, call, random.random)
         function = self.functions.get(call.function)
         if isinstance(decision, Send):

@@ -7,33 +7,27 @@ what came of it.
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
 from contextlib import suppress
-from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import (
     NonRecordingSpan,
-    Span,
     SpanContext,
     SpanKind,
-    StatusCode,
     TraceFlags,
     TraceState,
     set_span_in_context,
 )
 
 from edgefn import __version__
-from edgefn.gateway.call import PendingCall
-from edgefn.gateway.decision_log import legs_of
-from edgefn.routing.decisions import Send
-from edgefn.routing.explanation import Candidate, Explanation
-from edgefn_runtime.wire import Reply
+from edgefn.gateway.call_span import CallSpan
 
-MAX_CANDIDATES: Final = 32  # the best ones; a span of the SDK keeps 128 events
 FLUSH_S: Final = 0.5
+MAX_ENDED: Final = 2048  # as many as the SDK keeps; then the oldest are lost
+PAUSE_S: Final = 0.1  # many at once, so that not each disturbs the call after it
 
 _NOWHERE: Final = Context()
 
@@ -52,10 +46,17 @@ class Tracing:
         self._provider = provider
         self._tracer = provider.get_tracer("edgefn.gateway", __version__)
         self._here = {"edgefn.box": box, "edgefn.tier": tier, "edgefn.site": site}
+        self._ended: deque[CallSpan] = deque(maxlen=MAX_ENDED)
+        self._some, self._closing = threading.Event(), threading.Event()
+        self._writer = threading.Thread(target=self._keep_writing, name="spans", daemon=True)
+
+    def start(self) -> None:
+        """Has what is told of calls written in a thread, until `aclose`."""
+        self._writer.start()
 
     def begin(
         self, function: str, read_s: float, traceparent: str, tracestate: str = ""
-    ) -> tuple["CallSpan | None", str]:
+    ) -> tuple[CallSpan | None, str]:
         """Returns the span of a call, if it is sampled, and the traceparent that it carries on.
 
         Args:
@@ -78,13 +79,22 @@ class Tracing:
         own = f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
         if not (told.trace_flags.sampled and span.is_recording()):
             return None, traceparent or own  # so that the next box does not sample it anew
-        return CallSpan(span, since_epoch_ns, self._here), own
+        return CallSpan(span, since_epoch_ns, self._over), own
+
+    def write_ended(self) -> None:
+        """Writes what was told of calls that are over; for one thread at a time."""
+        while self._ended:
+            self._ended.popleft().write(self._here)
 
     async def aclose(self) -> None:
         """Exports what is left, and gives up after `FLUSH_S`."""
         loop, flushed = asyncio.get_running_loop(), asyncio.Event()
 
         def flush() -> None:
+            self._closing.set()
+            self._some.set()
+            self._writer.join()
+            self.write_ended()
             self._provider.shutdown()
             with suppress(RuntimeError):  # it took too long, and the loop is closed
                 loop.call_soon_threadsafe(flushed.set)
@@ -94,73 +104,17 @@ class Tracing:
         with suppress(TimeoutError):
             await asyncio.wait_for(flushed.wait(), FLUSH_S)
 
+    def _over(self, span: CallSpan) -> None:
+        self._ended.append(span)
+        if not self._some.is_set():
+            self._some.set()
 
-class CallSpan:
-    """What is told of one call. Instants are monotonic.
-
-    Args:
-        span: Of it.
-        since_epoch_ns: What the clock of the wall has more than the monotonic one.
-        here: Attributes of all calls of this gateway.
-    """
-
-    __slots__ = ("_attributes", "_since_epoch_ns", "_span", "_weighed_s")
-
-    def __init__(self, span: Span, since_epoch_ns: int, here: Mapping[str, Any]) -> None:
-        self._span = span
-        self._since_epoch_ns = since_epoch_ns
-        self._weighed_s = 0.0
-        self._attributes = dict(here)  # set at once, in the end: the SDK takes a lock each time
-
-    def weighed(self, now_s: float, explanation: Explanation) -> None:
-        """The call is decided on: between these."""
-        self._weighed_s = now_s
-        at_ns, candidates = self._ns(now_s), explanation.candidates
-        self._attributes["edgefn.decision"] = explanation.decision
-        self._attributes["edgefn.objective"] = explanation.objective
-        self._attributes["edgefn.candidates"] = len(candidates)
-        for one in candidates[:MAX_CANDIDATES]:
-            self._span.add_event("candidate", _told_of(one), at_ns)
-
-    def waits(self, now_s: float, variant: str) -> None:
-        """The call waits for a replica of a variant to start here."""
-        self._span.add_event("waits", {"edgefn.variant": variant}, self._ns(now_s))
-
-    def sent(self, now_s: float, send: Send) -> None:
-        """The call is on its way: once more, or after it waited; at once says its candidate."""
-        if send.sent_s != self._weighed_s:
-            self._span.add_event("sent", _attributes(legs_of(send)), self._ns(now_s))
-
-    def replied(self, reply: Reply) -> None:
-        """This reply is its answer."""
-        self._attributes["edgefn.measured_queue_ms"] = reply.queue_us / 1000
-        self._attributes["edgefn.measured_service_ms"] = reply.service_us / 1000
-        self._attributes["edgefn.batch"] = reply.batch
-
-    def end(self, call: PendingCall, now_s: float, status: int, sla: str, code: str) -> None:
-        """The call is over; see `DecisionLog.note`."""
-        missed = sla == "missed"
-        told: dict[str, Any] = {
-            "request_id": call.request_id,
-            "priority": call.priority,
-            "hops": call.hops,
-            "status": status,
-            "sla": sla,
-            "code": code,
-            "cause": call.miss if missed else "",
-        }
-        if call.deadline_s is not None:
-            told["budget_ms"] = round((call.deadline_s - call.read_s) * 1000, 3)
-        if call.send is not None:
-            told.update(legs_of(call.send))
-        span = self._span
-        span.set_attributes(self._attributes | _attributes(told.items()))
-        if status >= 500 or missed:
-            span.set_status(StatusCode.ERROR, code or "answered after its deadline")
-        span.end(self._ns(now_s))
-
-    def _ns(self, at_s: float) -> int:
-        return self._since_epoch_ns + int(at_s * 1e9)
+    def _keep_writing(self) -> None:
+        while not self._closing.is_set():
+            self._some.wait()
+            self._closing.wait(PAUSE_S)
+            self._some.clear()
+            self.write_ended()
 
 
 def _context_of(traceparent: str, tracestate: str) -> Context:
@@ -172,20 +126,3 @@ def _context_of(traceparent: str, tracestate: str) -> Context:
         trace_state=TraceState.from_header([tracestate]) if tracestate else None,
     )
     return set_span_in_context(NonRecordingSpan(parent), _NOWHERE)
-
-
-def _told_of(candidate: Candidate) -> Mapping[str, Any]:
-    fields = ((name, getattr(candidate, name)) for name in candidate.__struct_fields__)
-    return _attributes((*fields, ("chosen", not candidate.lost_because)))
-
-
-def _attributes(told: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns attributes of a span: what says nothing is left out, and what is no number."""
-    found = {}
-    for name, value in told:
-        if name == "place":
-            value = value or "here"
-        if value is None or value == "" or (type(value) is float and not isfinite(value)):
-            continue
-        found[f"edgefn.{name}"] = value
-    return found

@@ -38,10 +38,13 @@ def start_tracing(environ: Mapping[str, str], config: GatewayConfig) -> "Tracing
         _refuse(config, f"{error}; pip install 'edgefn[trace]' in the environment of the box")
         return None
     try:
-        return Tracing(make_provider(), box=config.box, tier=config.tier, site=config.site)
+        provider = make_provider()
     except ValueError as error:
         _refuse(config, f"a variable OTEL_... has a value that cannot be: {error}")
         return None
+    tracing = Tracing(provider, box=config.box, tier=config.tier, site=config.site)
+    tracing.start()
+    return tracing
 
 
 def _wanted(environ: Mapping[str, str]) -> bool:

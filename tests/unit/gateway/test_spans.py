@@ -13,10 +13,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from edgefn.errors import DeadlineUnattainable, EdgefnError, ReplicaLost
 from edgefn.gateway.call import PendingCall
+from edgefn.gateway.call_span import MAX_CANDIDATES
 from edgefn.gateway.control import FunctionRoute, ReplicaRoute, Routes, VariantRoute
 from edgefn.gateway.dispatcher import Dispatcher
 from edgefn.gateway.span_export import Complaints, HeardExporter
-from edgefn.gateway.spans import FLUSH_S, MAX_CANDIDATES, Tracing
+from edgefn.gateway.spans import FLUSH_S, Tracing
 from edgefn.gateway.table import PeerEndpoint
 from edgefn.routing.events import LoadReported
 from edgefn.routing.explanation import Candidate, Explanation
@@ -103,7 +104,12 @@ class Traced:
     def over(self, call, status=200, sla="met", code=""):
         """Ends a call; returns its span."""
         self.dispatcher.decisions.note(call, call.read_s + 0.25, status, sla, code)
-        return self.exporter.get_finished_spans()[-1]
+        return self.spans()[-1]
+
+    def spans(self):
+        """Returns all spans, each when it is written."""
+        self.tracing.write_ended()
+        return self.exporter.get_finished_spans()
 
 
 @pytest.fixture
@@ -244,7 +250,7 @@ async def test_a_caller_who_leaves_ends_the_span(traced):
     call = traced.call()
     for _ in range(2):
         traced.dispatcher.decisions.left(call, time.monotonic())
-    (span,) = traced.exporter.get_finished_spans()
+    (span,) = traced.spans()
     assert span.attributes["edgefn.code"] == "caller_left"
     assert span.status.status_code == StatusCode.UNSET
 
@@ -269,18 +275,28 @@ async def test_the_best_candidates_are_told_of_many(traced):
     assert "edgefn.network_ms" not in told[0]
 
 
-async def test_the_last_spans_are_not_waited_for_forever(traced):
+async def test_the_last_spans_are_not_waited_for_forever():
     """A collector that hangs costs the end of a box no more than `FLUSH_S`."""
     loop, hung = asyncio.get_running_loop(), asyncio.Event()
-    tracing = Tracing(TracerProvider(shutdown_on_exit=False), box="b", tier="t", site="s")
 
-    class Hanging:
+    class Hanging(TracerProvider):
         def shutdown(self):
             asyncio.run_coroutine_threadsafe(hung.wait(), loop).result()
 
-    tracing._provider = Hanging()
+    tracing = Tracing(Hanging(shutdown_on_exit=False), box="b", tier="t", site="s")
+    tracing.start()
     await asyncio.wait_for(tracing.aclose(), FLUSH_S + 10)
     hung.set()
+
+
+async def test_the_last_spans_are_written_before_the_end(traced):
+    """By the thread that writes them meanwhile, or after it."""
+    traced.tracing.start()
+    for _ in range(100):
+        call = traced.call()
+        traced.dispatcher.decisions.note(call, time.monotonic(), 200, "met")
+    await traced.tracing.aclose()
+    assert len(traced.exporter.get_finished_spans()) == 100
 
 
 def test_a_collector_that_is_away_is_complained_of_once(caplog):

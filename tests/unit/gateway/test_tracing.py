@@ -21,7 +21,7 @@ def make_config(gateway=0):
 def warnings_of(monkeypatch, caplog):
     """What is warned of by a gateway that must not import anything of OpenTelemetry."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    for name in ("spans", "span_export"):
+    for name in ("call_span", "spans", "span_export"):
         monkeypatch.delitem(sys.modules, f"edgefn.gateway.{name}", raising=False)
     for name in [name for name in sys.modules if name.startswith("opentelemetry.")]:
         monkeypatch.setitem(sys.modules, name, None)
