@@ -18,6 +18,7 @@ from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
 from edgefn.gateway.control import FunctionRoute
 from edgefn.scaling.scaler import Scaler
+from edgefn.scaling.snapshot import Plan, Snapshot
 from edgefn_runtime.variant import Variant
 
 TICK_S: Final = 0.1
@@ -198,6 +199,7 @@ class ControlLoop:
         woken = {key for key, at_s in self._woken_s.items() if now_s - at_s < WAKE_S}
         seen = snapshot(functions, self._replicas(), self._totals, self._memory, woken)
         plan = self._scaler.step(now_s, seen)
+        self._note_reserves(seen, plan)
         if plan.environments != self._warm and self._source is not None:
             self._warm = plan.environments
             self._source.keep_warm(self._warm)
@@ -217,6 +219,17 @@ class ControlLoop:
 
     def _reconcile_now(self) -> None:
         self.reconcile(time.monotonic())
+
+    def _note_reserves(self, seen: Snapshot, plan: Plan) -> None:
+        """Tells the gateways what to ask of the next tier, when that has changed."""
+        asked = {load.name: load.reserved for load in seen.functions}
+        changed = False
+        for name, function in self.functions.items():
+            reserve = plan.reserve.get(name, 0)
+            changed = changed or reserve != function.reserve
+            function.reserve, function.reserved = reserve, asked.get(name, 0)
+        if changed:
+            self.publish()
 
     def _need(self, now_s: float, function: Function, variant: Variant, wanted: int) -> Need:
         """Returns what a variant should have, and takes note of it for those who ask."""

@@ -21,6 +21,8 @@ class Function:
         load_s: How long the last replica of each variant took from fork to ready.
         wanted: Replicas of each variant that the box's own scaler wants.
         leases: Of each variant that are held.
+        reserve: Replicas that the next tier is asked to have ready.
+        reserved: Replicas that lower tiers ask this box to have ready.
         deaths: Of replicas of all its revisions, since the box started.
         last_death: The newest of them.
     """
@@ -30,6 +32,8 @@ class Function:
     load_s: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, int] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
+    reserve: int = 0
+    reserved: int = 0
     deaths: int = 0
     last_death: Death | None = None
 
@@ -91,6 +95,7 @@ class Function:
             state="quarantined" if reason else "serving",
             reason=reason,
             digest=self.serving.digest,
+            reserve=self.reserve,
         )
 
     def variant_route(self, variant: Variant) -> VariantRoute:

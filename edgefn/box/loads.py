@@ -28,9 +28,10 @@ def snapshot(
         woken: Functions and variants for which a call waits, reported or not.
     """
     live = list(replicas)
+    reserved = totals.reserved()
     return Snapshot(
         functions=tuple(
-            _function(one, live, totals, memory, woken)
+            _function(one, live, totals, memory, woken, reserved=reserved[one.serving.function])
             for one in functions
             if not one.serving.elsewhere
         ),
@@ -60,6 +61,8 @@ def _function(
     totals: Totals,
     memory: BoxMemory,
     woken: set[tuple[str, str]],
+    *,
+    reserved: int,
 ) -> FunctionLoad:
     name, spec = function.serving.function, function.serving.spec
     demand = totals.take_demand(name)
@@ -70,6 +73,7 @@ def _function(
         calls_per_replica=full_at(spec),
         environment=function.serving.environment,
         saves_energy=spec.objective == "energy",
+        reserved=reserved,
         variants=tuple(
             _variant(
                 function,

@@ -68,6 +68,7 @@ class BoxCollector(Collector):
         yield self._durations()
         yield from self._sums()
         yield from self._gauges()
+        yield from self._reserves()
         yield self._replica_states()
         yield self._deaths()
         yield from self._events()
@@ -210,6 +211,23 @@ class BoxCollector(Collector):
             waiting.add_metric([name], self._totals.waiting(name))
             quarantined.add_metric([name], bool(function.quarantined_because))
         yield from (ongoing, waiting, quarantined)
+
+    def _reserves(self) -> Iterator[Metric]:
+        reserve = GaugeMetricFamily(
+            "edgefn_spill_reserve_replicas",
+            "Replicas that the next tier is asked to have ready",
+            labels=["function"],
+        )
+        reserved = GaugeMetricFamily(
+            "edgefn_spill_reserved_replicas",
+            "Replicas that lower tiers ask this box to have ready",
+            labels=["function"],
+        )
+        for function in self._functions:
+            name = function.serving.function
+            reserve.add_metric([name], function.reserve)
+            reserved.add_metric([name], function.reserved)
+        yield from (reserve, reserved)
 
     def _replica_states(self) -> Metric:
         family = GaugeMetricFamily(

@@ -118,6 +118,18 @@ class Totals:
                 found.setdefault(place.name, []).append(place)
         return [_place(found[name]) for name in sorted(found)]
 
+    def reserved(self) -> Counter[str]:
+        """Returns by function how many replicas peers ask this box to have ready.
+
+        A peer tells each gateway that it is linked with the same, so that counts once.
+        """
+        asked: dict[str, Counter[str]] = {}
+        for report in self._places.values():
+            for place in report:
+                if place.reserves:
+                    asked[place.name] = asked.get(place.name, Counter()) | Counter(place.reserves)
+        return sum(asked.values(), Counter())
+
     def ongoing(self, function: str) -> int:
         """Returns how many calls are at a replica of a function."""
         return sum(report.ongoing for report in self._reports(function))

@@ -70,6 +70,7 @@ class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
         state: `serving`, or `quarantined` if the default variant is.
         reason: Why, if quarantined.
         digest: Of its bundle: a peer that serves the same one gives the same answers.
+        reserve: Replicas that the next tier is asked to have ready, as this box may have no more.
     """
 
     name: str
@@ -82,6 +83,7 @@ class FunctionRoute(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "serving"
     reason: str = ""
     digest: str = ""
+    reserve: int = 0
 
 
 class Routes(msgspec.Struct, frozen=True, tag="routes"):
@@ -173,6 +175,8 @@ class PlaceReport(msgspec.Struct, frozen=True):
         up: Whether a link to it is up.
         rtt_s: What a small call spends in the network there and back; 0 if that is not known.
         calls: Of this gateway that are under way there.
+        reserves: By function, how many replicas it asks this box to have ready. All gateways that
+            are linked with it are told the same.
     """
 
     name: str
@@ -180,6 +184,7 @@ class PlaceReport(msgspec.Struct, frozen=True):
     up: bool
     rtt_s: float = 0.0
     calls: int = 0
+    reserves: dict[str, int] = {}
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

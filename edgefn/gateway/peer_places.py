@@ -185,4 +185,6 @@ class PeerPlaces:
             return PlaceReport(place.name, place.tier, False)
         rtt_s = round(self._dispatcher.round_trip_s(place.name), 4)
         calls = sum(link.under_way for link in (*up.links, *up.retiring))
-        return PlaceReport(place.name, place.tier, True, rtt_s, calls)
+        asked = up.active.summary.reserves
+        known = {name: count for name, count in asked.items() if name in self._dispatcher.functions}
+        return PlaceReport(place.name, place.tier, True, rtt_s, calls, known)

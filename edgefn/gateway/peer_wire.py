@@ -12,7 +12,7 @@ call, and both sides may send each of them. Beside these:
 """
 
 import struct
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from edgefn_runtime.wire import Call, Cancel, FrameCutter, Reply, parse_frame
 
 PEER_PROTOCOL: Final = 2
 MAX_FORWARDS: Final = 2  # of a call
+MAX_RESERVE: Final = 10_000  # replicas of a function that one box asks another for
 MAX_ASK_BYTES: Final = 16 * 1024
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
@@ -108,11 +109,18 @@ class Relay(msgspec.Struct, frozen=True):
     functions: tuple[OfferedFunction, ...]
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """All that a box serves for its peers now, and what it would send on."""
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a box serves for its peers now, what it would send on, and what it asks for.
+
+    Attributes:
+        functions: That it serves.
+        relays: What it would send on.
+        reserves: By function, how many replicas this peer should have ready for it.
+    """
 
     functions: tuple[OfferedFunction, ...] = ()
     relays: tuple[Relay, ...] = ()
+    reserves: dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_RESERVE)]] = {}
 
 
 class Probe(msgspec.Struct, frozen=True, gc=False):

@@ -23,6 +23,7 @@ from edgefn.gateway.peer_offer import lacking, offered_by
 from edgefn.gateway.peer_places import PeerPlaces
 from edgefn.gateway.peer_protocol import PeerProtocol, check_holder
 from edgefn.gateway.peer_relay import Relays
+from edgefn.gateway.peer_reserves import reserves_of
 from edgefn.gateway.peer_wire import Greeting, Summary
 from edgefn.gateway.prober import Prober
 
@@ -257,10 +258,13 @@ class Peers:
             return
         functions = offered_by(self._dispatcher)
         relays = Relays(lacking(self._dispatcher), self._places.reached(_has_dialled))
+        routes = (function.route for function in self._dispatcher.functions.values())
+        reserves = reserves_of(routes, self._greeting, self._places.reached(lambda link: True))
         for link in links:
             if not link.retired:
-                told = relays.offered_to(link.greeting.box) if _has_dialled(link) else ()
-                link.summarise(Summary(functions, told))
+                box = link.greeting.box
+                told = relays.offered_to(box) if _has_dialled(link) else ()
+                link.summarise(Summary(functions, told, reserves.get(box, {})))
 
     async def _retire(self, protocol: PeerProtocol) -> None:
         """Lets a link answer what it has, and nothing more."""

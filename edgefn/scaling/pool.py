@@ -53,6 +53,7 @@ class Pool:
     _busy: Highest = field(default_factory=Highest)
     _held: Highest = field(default_factory=Highest)
     _tightest: Highest = field(default_factory=Highest)  # slacks, negative
+    _asked: Highest = field(default_factory=Highest)  # of it by lower tiers
     _idle: IdleTimes = field(default_factory=IdleTimes)
     _recent: RecentCalls = field(default_factory=RecentCalls)
 
@@ -73,13 +74,17 @@ class Pool:
                 called=called,
                 hold_s=hold_s,
             )
-            self.need = calls / function.calls_per_replica
+            self.need = lowest
         if self._stays(now_s, scale.idle_s):
             highest = max(highest, 1)
             if self.level == 0 and self._idle.is_telling and not self._made_room:
                 lowest = max(lowest, 1)  # a call is expected: it shall not have to wait
+        floor = 0
+        if not load.name:
+            floor = scale.min
+            held = self._asked.push(now_s, function.reserved, self._hold_s(function, load))
+            lowest, highest = max(lowest, function.reserved), max(highest, int(held))
         self._move(now_s, lowest, highest, hold_s)
-        floor = scale.min if not load.name else 0
         self.level = min(max(self.level, floor, 1 if load.waiting else 0), scale.max)
 
     def quiet_s(self, now_s: float) -> float:

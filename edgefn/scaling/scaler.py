@@ -18,11 +18,12 @@ A function that nobody called since the last step is looked at again after a sec
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from edgefn.scaling.memory import Resident, fit
 from edgefn.scaling.pool import Pool
+from edgefn.scaling.reserve import Reserve
 from edgefn.scaling.share import share
 from edgefn.scaling.snapshot import FunctionLoad, Plan, Snapshot, VariantLoad
 
@@ -40,15 +41,16 @@ class _Function:
         load: As it was told last.
         pools: By name of the variant.
         desired: Replicas, when it was looked at last.
-        reserve: See `Plan`.
+        reserve: As `Plan.reserve`.
         look_s: When to look at it again, if nobody calls it.
     """
 
     load: FunctionLoad
     pools: dict[str, Pool]
     desired: dict[str, int]
-    reserve: float = 0.0
+    reserve: int = 0
     look_s: float = -math.inf
+    held: Reserve = field(default_factory=Reserve)
 
 
 class Scaler:
@@ -71,7 +73,7 @@ class Scaler:
         """
         known, self._functions = self._functions, {}
         desired: dict[Key, int] = {}
-        reserve: dict[str, float] = {}
+        due: list[_Function] = []
         for load in snapshot.functions:
             function = known.get(load.name) or _Function(load, {}, {})
             self._functions[load.name] = function
@@ -79,11 +81,15 @@ class Scaler:
             function.load = load
             if is_due:
                 self._look(now_s, function)
+                due.append(function)
             for variant, count in function.desired.items():
                 desired[load.name, variant] = count
-            reserve[load.name] = function.reserve
-        if snapshot.memory_bytes:
-            self._fit(now_s, snapshot, desired)
+        cut = self._fit(now_s, snapshot, desired) if snapshot.memory_bytes else set()
+        for function in due:
+            name, scale = function.load.name, function.load.scale
+            is_full = name in cut or sum(function.desired.values()) >= scale.max
+            missing = _missing(function, desired) if is_full else 0.0
+            function.reserve = function.held.push(now_s, missing, idle_s=scale.idle_s)
         return Plan(
             desired=desired,
             environments=frozenset(
@@ -91,7 +97,7 @@ class Scaler:
                 for function in self._functions.values()
                 if _is_warm(now_s, function, desired)
             ),
-            reserve=reserve,
+            reserve={name: one.reserve for name, one in self._functions.items()},
         )
 
     def worth(self, now_s: float, function: str, variant: str) -> float:
@@ -129,13 +135,11 @@ class Scaler:
             if pool.quiet_s(now_s):
                 pool.give_way(count)
         function.desired = dict(zip(function.pools, counts, strict=True))
-        function.reserve = sum(
-            max(pool.need - one.ready, 0.0) for pool, one in zip(pools, load.variants, strict=True)
-        )
-        function.look_s = now_s + LOOK_S if all(quiet_s) else -math.inf
+        rests = all(quiet_s) and not load.reserved
+        function.look_s = now_s + LOOK_S if rests else -math.inf
 
-    def _fit(self, now_s: float, snapshot: Snapshot, desired: dict[Key, int]) -> None:
-        """Takes away what there is no memory for."""
+    def _fit(self, now_s: float, snapshot: Snapshot, desired: dict[Key, int]) -> set[str]:
+        """Takes away what there is no memory for; returns the functions that have less."""
         wanted = {
             (function.name, load.name): (function, load)
             for function in snapshot.functions
@@ -143,8 +147,9 @@ class Scaler:
             if desired[function.name, load.name]
         }
         needed_bytes = sum(desired[key] * load.memory_bytes for key, (_, load) in wanted.items())
+        cut: set[str] = set()
         if needed_bytes <= snapshot.memory_bytes:
-            return
+            return cut
         residents = [
             self._resident(now_s, function, load, desired[key])
             for key, (function, load) in wanted.items()
@@ -154,9 +159,11 @@ class Scaler:
                 function = self._functions[key[0]]
                 pool = function.pools[key[1]]
                 desired[key] = count
+                cut.add(key[0])
                 if pool.quiet_s(now_s):
                     pool.give_way(count)
                     function.desired[key[1]] = count
+        return cut
 
     def _resident(
         self, now_s: float, function: FunctionLoad, load: VariantLoad, count: int
@@ -167,7 +174,10 @@ class Scaler:
 
 
 def _has_news(function: _Function, load: FunctionLoad) -> bool:
-    if load.scale != function.load.scale or len(load.variants) != len(function.pools):
+    known = function.load
+    if load.scale != known.scale or load.reserved != known.reserved:
+        return True
+    if len(load.variants) != len(function.pools):
         return True
     for one in load.variants:
         pool = function.pools.get(one.name)
@@ -180,6 +190,16 @@ def _has_news(function: _Function, load: FunctionLoad) -> bool:
         ):
             return True
     return False
+
+
+def _missing(function: _Function, desired: dict[Key, int]) -> float:
+    """Returns how many replicas' worth of work those that there should be do not take over."""
+    load = function.load
+    missing = 0.0
+    for one, pool in zip(load.variants, function.pools.values(), strict=True):
+        need = pool.need if one.name else max(pool.need, load.reserved)
+        missing += max(need - desired[load.name, one.name], 0.0)
+    return missing
 
 
 def _keep_one(now_s: float, function: FunctionLoad, pools: list[Pool]) -> None:

@@ -52,6 +52,8 @@ class FunctionLoad:
         environment: What its replicas are forked from.
         saves_energy: Whether it has fewer replicas than its SLO asks for where that saves energy
             (`energy`): it was declared with that objective.
+        reserved: Replicas of the default variant that lower tiers ask to be ready (`Plan.reserve`).
+            Calls that they have sent already are in the demand, too: the higher one counts.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FunctionLoad:
     calls_per_replica: int = BATCHES
     environment: str = ""
     saves_energy: bool = False
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +87,13 @@ class Plan:
         desired: Replicas, starting ones included, by function and variant (`VariantLoad.name`).
         environments: Those whose forkserver is to be up, so that a replica starts within its
             `boot_s`; others are cold.
-        reserve: By function, how many replicas' worth of work the next tier should be ready to
-            take over: what is not there yet, and what the bounds or the memory do not allow.
+        reserve: By function, how many replicas the next tier should have ready for the work that
+            the bounds or the memory allow none for here.
     """
 
     desired: Mapping[tuple[str, str], int]
     environments: frozenset[str] = frozenset()
-    reserve: Mapping[str, float] = field(default_factory=dict)
+    reserve: Mapping[str, int] = field(default_factory=dict)
 
 
 def full_at(spec: FunctionSpec) -> int:

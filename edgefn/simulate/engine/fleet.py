@@ -35,6 +35,7 @@ class Fleet:
         agenda: What is to happen.
         tally: What has come of it.
         functions: In their order.
+        tiers: In their order.
         sites: In their order.
         devices: By index of the box.
     """
@@ -54,7 +55,7 @@ class Fleet:
         self.agenda = Agenda(scenario.local_rtt_s / 2.0)
         self.functions = [Function(i, model) for i, model in enumerate(scenario.functions)]
         places = sites_of(scenario)
-        self._tiers = tuple(dict.fromkeys(place.model.tier for place in places))
+        self.tiers = tuple(dict.fromkeys(place.model.tier for place in places))
         self.tally = Tally(scenario, len(places))
         self.sites = [
             Site(
@@ -111,13 +112,14 @@ class Fleet:
 
     def tell_table(self, now_s: float, site: Site) -> None:
         """Tells the policy of a site what there is to choose among."""
-        site.policy.observe(now_s, table_of(site, self.functions, self._tiers))
+        site.policy.observe(now_s, table_of(site, self.functions, self.tiers))
 
     def _number(self) -> int:
         self._targets += 1
         return self._targets
 
     def _furnish(self, site: Site, faults: Faults) -> None:
+        site.serving.starts = self.scenario.scaling == "scaler"
         for box in site.place.boxes:
             device = Device(
                 box,

@@ -107,6 +107,15 @@ class Peer:
         self.targets[endpoint] = target
         self.endpoints[target.key] = endpoint
 
+    def replicas_at(self, endpoint: str) -> int:
+        """Returns how many replicas an endpoint has, as far as the other side told.
+
+        Boxes that start none have each of them from the beginning.
+        """
+        if not self.other.serving.starts:
+            return len(self.other.devices)
+        return self._reported.get(endpoint, (0.0, 0))[1]
+
     def start(self) -> None:
         """Begins to probe and to report."""
         self._agenda.at(PROBE_S, self._probe, None)

@@ -21,6 +21,7 @@ from edgefn.simulate.engine.device import Device
 from edgefn.simulate.engine.fleet import Fleet
 from edgefn.simulate.engine.function import Function
 from edgefn.simulate.engine.replica import Replica
+from edgefn.simulate.engine.reserves import Reserves
 from edgefn.simulate.engine.serving import Key
 from edgefn.simulate.engine.site import Site
 from edgefn.simulate.scenario import VariantModel
@@ -73,8 +74,8 @@ class SiteScaling:
                 self._groups[function.name, model.name] = group
         cores = sum(device.box.model.cores for device in site.devices)
         self._scale = Scale(min=0, max=max(1, cores))
+        self._reserves = Reserves(site, fleet)
         site.wakes = self
-        site.serving.starts = True
         fleet.tell_table(0.0, site)
         fleet.agenda.at(0.0, self._tick, None)
 
@@ -100,6 +101,10 @@ class SiteScaling:
         if group is not None and not group.replicas:
             self._start_somewhere(now_s, group)
 
+    def asked(self, function: str, asker: str, replicas: int) -> None:
+        """A site of a lower tier wants so many replicas to be ready."""
+        self._reserves.asked(function, asker, replicas)
+
     # What boxes do.
 
     def box_is_gone(self, now_s: float, device: Device) -> None:
@@ -123,6 +128,7 @@ class SiteScaling:
         self._count(now_s)
         self._bury(now_s)
         plan = self._scaler.step(now_s, self._snapshot())
+        self._reserves.tell(now_s, plan.reserve)
         before = self._started
         retired = False
         for group in self._groups.values():
@@ -156,6 +162,7 @@ class SiteScaling:
                 scale=self._scale,
                 variants=tuple(loads),
                 saves_energy=function.model.objective == "energy",
+                reserved=self._reserves.of(function.name),
             )
             for function, loads in by_function.items()
         )

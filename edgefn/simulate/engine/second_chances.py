@@ -22,3 +22,6 @@ class Wakes(Protocol):
 
     def wake(self, now_s: float, function: str, variant: str) -> None:
         """A call waits for a replica."""
+
+    def asked(self, function: str, asker: str, replicas: int) -> None:
+        """A site of a lower tier wants so many replicas to be ready."""

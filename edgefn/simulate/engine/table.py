@@ -79,7 +79,7 @@ def _variant(
             name=peer_endpoint(peer.name, function, model.name),
             place=peer.name,
             server=peer.name,
-            replicas=len(peer.other.devices),
+            replicas=peer.replicas_at(peer_endpoint(peer.name, function, model.name)),
             load_s=model.load_s,
         )
         for peer in site.peers.values()
