@@ -7,11 +7,8 @@ a start it is worse: none is sent there, so that nothing would ever start. So it
 import math
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import Final
 
 from edgefn.scaling.windows import Highest
-
-HOLD_S: Final = 15.0  # as replicas are held: what comes in bursts would flap
 
 
 class Reserve:
@@ -20,15 +17,15 @@ class Reserve:
     def __init__(self) -> None:
         self._held = Highest()
 
-    def push(self, now_s: float, missing: float, *, idle_s: float) -> int:
+    def push(self, now_s: float, missing: float, hold_s: float) -> int:
         """Takes in what is missing now; returns how many replicas the next tier should have.
 
         Args:
             now_s: When that was.
             missing: Replicas' worth of work; not negative.
-            idle_s: For how long an idle replica of the function is kept.
+            hold_s: For how long the highest number is kept.
         """
-        return int(self._held.push(now_s, math.ceil(missing - 1e-9), min(HOLD_S, idle_s)))
+        return int(self._held.push(now_s, math.ceil(missing - 1e-9), hold_s))
 
 
 def dealt(reserve: int, function: str, asker: str, boxes: Collection[str]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from edgefn.scaling.memory import Resident, fit
-from edgefn.scaling.pool import Pool
+from edgefn.scaling.pool import HOLD_S, Pool
 from edgefn.scaling.reserve import Reserve
 from edgefn.scaling.share import share
 from edgefn.scaling.snapshot import FunctionLoad, Plan, Snapshot, VariantLoad
@@ -89,7 +89,7 @@ class Scaler:
             name, scale = function.load.name, function.load.scale
             is_full = name in cut or sum(function.desired.values()) >= scale.max
             missing = _missing(function, desired) if is_full else 0.0
-            function.reserve = function.held.push(now_s, missing, idle_s=scale.idle_s)
+            function.reserve = function.held.push(now_s, missing, min(HOLD_S, scale.idle_s))
         return Plan(
             desired=desired,
             environments=frozenset(

@@ -101,7 +101,7 @@ class MiniBox:
         await self.peers.start(listener, addresses)
         return self
 
-    def serve(self, *, digest="d1", here=True, **spec):
+    def serve(self, *, digest="d1", here=True, reserve=0, **spec):
         """Deploys `f`, with a replica here or none that could be."""
         replica = ReplicaRoute(f"r-{self.name}", "python", str(self.folder / f"{self.name}.sock"))
         state = {} if here else {"state": "unavailable", "reason": "not here"}
@@ -114,6 +114,7 @@ class MiniBox:
             default="python",
             replicas=(replica,) if here else (),
             digest=digest,
+            reserve=reserve,
         )
         self.update(route)
 

@@ -13,7 +13,7 @@ from edgefn.box.replica import Replica, ReplicaState
 from edgefn.box.replica_source import LaunchFailed, StartsSoon
 from edgefn.box.revision import Revision
 from edgefn.box.totals import Totals
-from edgefn.gateway.control import FunctionReport, FunctionRoute, Report
+from edgefn.gateway.control import FunctionReport, FunctionRoute, PlaceReport, Report
 from edgefn.scaling.demand import Demand
 from edgefn_runtime.manifest import Scale
 from edgefn_runtime.variant import Variant
@@ -365,3 +365,39 @@ async def test_the_forkservers_of_what_is_in_use_are_kept(
     loop.control.drop("f")
     loop.tick()
     assert loop.source.warm == [{""}, set()]
+
+
+def report_of(number: int, **asked: int) -> Report:
+    """A peer asks for replicas."""
+    return Report(number, (), 0, (PlaceReport("plant-1", "edge", True, reserves=asked),))
+
+
+async def test_what_a_lower_tier_asks_for_is_started(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """And is wanted, so that a cluster holds it, too."""
+    loop.serve(make_revision(scale=Scale(min=0, max=4)))
+    loop.tick()
+    loop.totals.add(report_of(0, f=2))
+    loop.tick(after_s=1.0)
+    assert loop.tick() == ["starting"] * 2
+    function = loop.control.functions["f"]
+    assert (function.reserved, function.wanted) == (2, {"python": 2})
+
+
+async def test_what_may_not_be_started_is_told_to_the_gateways_when_it_changes(
+    loop: Loop, make_revision: MakeRevision
+) -> None:
+    """So that they ask the next tier for it."""
+    loop.serve(make_revision(scale=Scale(min=0, max=1)))
+    loop.tick()
+    loop.totals.add(report_of(0, f=3))
+    loop.tick(after_s=1.0)
+    assert [route.reserve for route in loop.routes] == [2]
+    published = loop.routes
+    loop.tick()
+    assert loop.routes is published
+    loop.totals.add(report_of(0))
+    loop.tick(after_s=60.0)
+    loop.tick(after_s=60.0)
+    assert [route.reserve for route in loop.routes] == [0]

@@ -163,3 +163,18 @@ def test_peers_are_told_with_their_paths() -> None:
     assert 'edgefn_peer_ongoing_calls{peer="hub",tier="cloud"} 2.0' in lines
     rtts = [line for line in lines if line.startswith("edgefn_peer_rtt_seconds{")]
     assert rtts == ['edgefn_peer_rtt_seconds{peer="hub",tier="cloud"} 0.03']
+
+
+def test_what_is_asked_of_the_next_tier_and_by_lower_ones_is_shown(
+    make_revision: Callable[..., Revision],
+) -> None:
+    """Two gauges for each function."""
+    function = Function(serving=make_revision(), reserve=2, reserved=3)
+    totals = totals_of()
+    totals.expect("f")
+    collector = BoxCollector(
+        version="1", functions=[function], replicas=[], totals=totals, gateways=[]
+    )
+    lines = render(collector).decode().splitlines()
+    assert 'edgefn_spill_reserve_replicas{function="f"} 2.0' in lines
+    assert 'edgefn_spill_reserved_replicas{function="f"} 3.0' in lines
