@@ -74,7 +74,7 @@ class Pool:
                 called=called,
                 hold_s=hold_s,
             )
-            self.need = lowest
+            self.need = float(lowest)
         if self._stays(now_s, scale.idle_s):
             highest = max(highest, 1)
             if self.level == 0 and self._idle.is_telling and not self._made_room:

@@ -86,10 +86,7 @@ class Scaler:
                 desired[load.name, variant] = count
         cut = self._fit(now_s, snapshot, desired) if snapshot.memory_bytes else set()
         for function in due:
-            name, scale = function.load.name, function.load.scale
-            is_full = name in cut or sum(function.desired.values()) >= scale.max
-            missing = _missing(function, desired) if is_full else 0.0
-            function.reserve = function.held.push(now_s, missing, min(HOLD_S, scale.idle_s))
+            _leave(now_s, function, desired, is_cut=function.load.name in cut)
         return Plan(
             desired=desired,
             environments=frozenset(
@@ -192,14 +189,16 @@ def _has_news(function: _Function, load: FunctionLoad) -> bool:
     return False
 
 
-def _missing(function: _Function, desired: dict[Key, int]) -> float:
-    """Returns how many replicas' worth of work those that there should be do not take over."""
+def _leave(now_s: float, function: _Function, desired: dict[Key, int], *, is_cut: bool) -> None:
+    """Sets what a function that was just looked at leaves to the next tier."""
     load = function.load
     missing = 0.0
-    for one, pool in zip(load.variants, function.pools.values(), strict=True):
-        need = pool.need if one.name else max(pool.need, load.reserved)
-        missing += max(need - desired[load.name, one.name], 0.0)
-    return missing
+    if is_cut or sum(function.desired.values()) >= load.scale.max:
+        for one, pool in zip(load.variants, function.pools.values(), strict=True):
+            need = pool.need if one.name else max(pool.need, load.reserved)
+            missing += max(need - desired[load.name, one.name], 0.0)
+    hold_s = min(HOLD_S, load.scale.idle_s)
+    function.reserve = function.held.push(now_s, missing, hold_s)
 
 
 def _keep_one(now_s: float, function: FunctionLoad, pools: list[Pool]) -> None:
