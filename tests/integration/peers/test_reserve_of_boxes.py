@@ -20,7 +20,7 @@ CODE = """
             time.sleep(0.06)
             return x
 """
-CALLERS = 8
+CALLERS = 16  # at most eight fit two replicas in time
 
 
 def gauge(box, name):
@@ -40,7 +40,7 @@ def load(box):
     places, stop = set(), threading.Event()
 
     def keep_calling():
-        while not stop.wait(0.01):
+        while not stop.wait(0.02):
             answer = box.call("busy", x=1)
             assert answer.status in (200, 429, 503, 504)
             if answer.status == 200:
