@@ -196,7 +196,7 @@ class Connection(DirectHandler):
         for. If there are more, the loop was busy, and it is worth asking.
         """
         now_s = time.monotonic()
-        if self._wire is None or not self._connections.read_together(self._loop.time()):
+        if self._wire is None or not self._connections.read_together(self, self._loop.time()):
             return now_s
         arrived_s = now_s - unread_s(self._wire.get_extra_info("socket"))
         return max(arrived_s, self._quiet_since_s)

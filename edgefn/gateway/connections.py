@@ -34,6 +34,7 @@ class Connections:
         self._open: set[Connection] = set()
         self._refusals = 0
         self._turn_s = 0.0
+        self._read: Connection | None = None
         self.draining = False
 
     def __len__(self) -> int:
@@ -42,6 +43,8 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forgets a connection."""
         self._open.discard(connection)
+        if connection is self._read:
+            self._read = None
 
     def secure_protocol(self, server: "Server", identity: Identity | None) -> asyncio.Protocol:
         """Returns the protocol of a new connection with TLS, as `protocol` does.
@@ -63,13 +66,15 @@ class Connections:
         self._open.add(connection)  # now: many are accepted before the first is made
         return connection
 
-    def read_together(self, turn_s: float) -> bool:
+    def read_together(self, connection: Connection, turn_s: float) -> bool:
         """Whether another connection was read in the same turn of the loop before.
 
         Args:
+            connection: That is read now. A lone one can be read again in the same millisecond.
             turn_s: The loop's time, which uvloop sets once a turn, to a millisecond.
         """
-        together, self._turn_s = turn_s == self._turn_s, turn_s
+        together = turn_s == self._turn_s and connection is not self._read
+        self._turn_s, self._read = turn_s, connection
         return together
 
     def sweep(self, now_s: float) -> None:

@@ -6,6 +6,8 @@ import time
 import pytest
 
 from edgefn.gateway.arrival import unread_s
+from edgefn.gateway.connections import Connections
+from edgefn.gateway.control import GatewayConfig
 
 
 @pytest.fixture
@@ -38,3 +40,12 @@ def test_what_is_no_open_tcp_socket_is_taken_for_read_at_once(ends):
     near, _ = ends
     near.close()
     assert unread_s(near) == unread_s(None) == 0.0
+
+
+def test_a_loop_that_reads_another_connection_in_the_same_turn_was_busy():
+    """One that reads the same connection again was not: its clock is to a millisecond only."""
+    config = GatewayConfig(gateway=0, box="b", tier="edge", listen_fd=0, control_fd=0, store="")
+    connections, one, other = Connections(config), object(), object()
+    reads = ((one, 1.0), (one, 1.0), (other, 1.0), (one, 1.0), (other, 2.0))
+    together = [connections.read_together(*read) for read in reads]
+    assert together == [False, False, True, True, False]
