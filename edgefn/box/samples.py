@@ -9,17 +9,8 @@ import msgspec
 
 from edgefn.box.replica import Replica
 from edgefn.errors import DeploymentFailed, EdgefnError, ErrorBody, ProtocolError
-from edgefn_runtime.wire import (
-    NO_BUDGET,
-    Call,
-    CallHead,
-    Content,
-    FrameReader,
-    Hello,
-    Outcome,
-    Reply,
-    encode_call,
-)
+from edgefn_runtime.frames import FrameReader, encode_call
+from edgefn_runtime.wire import NO_BUDGET, Call, CallHead, Content, Hello, Outcome, Reply
 
 MARGIN_S: Final = 2.0  # beyond the function's timeout: the box kills what runs for longer
 _READ_BYTES: Final = 64 * 1024

@@ -8,7 +8,8 @@ from edgefn.errors import DeadlineExceeded, EdgefnError, TimedOut
 from edgefn.routing.choice import Choice
 from edgefn.routing.decisions import Send
 from edgefn.routing.table import USUAL_PRIORITY
-from edgefn_runtime.wire import NO_BUDGET, Reply, call_frame
+from edgefn_runtime.frames import call_frame
+from edgefn_runtime.wire import NO_BUDGET, Reply
 
 if TYPE_CHECKING:
     from edgefn.gateway.call_span import CallSpan

@@ -16,15 +16,8 @@ from edgefn.gateway.headers import fit_traceparent
 from edgefn.gateway.peer_wire import MAX_FORWARDS, PeerHead, decode_head
 from edgefn.gateway.statuses import status_of
 from edgefn.routing.choice import Choice
-from edgefn_runtime.wire import (
-    NO_BUDGET,
-    Call,
-    CallHead,
-    Content,
-    Outcome,
-    Reply,
-    encode_reply,
-)
+from edgefn_runtime.frames import encode_reply
+from edgefn_runtime.wire import NO_BUDGET, Call, CallHead, Content, Outcome, Reply
 
 MAX_CALLS: Final = 1024  # of one connection, at a time
 _BODY: Final = msgspec.msgpack.Decoder(ErrorBody)

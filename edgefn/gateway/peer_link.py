@@ -25,14 +25,8 @@ from edgefn.gateway.peer_wire import (
     encode_summary,
 )
 from edgefn.gateway.prober import Prober
-from edgefn_runtime.wire import (
-    Call,
-    Cancel,
-    Outcome,
-    Reply,
-    call_frame,
-    encode_cancel,
-)
+from edgefn_runtime.frames import call_frame, encode_cancel
+from edgefn_runtime.wire import Call, Cancel, Outcome, Reply
 
 _MAX_FORGOTTEN: Final = 64  # whose answers may still come
 # What a peer says that cannot answer a call, and did not begin to: another place may.

@@ -18,7 +18,8 @@ import msgspec
 
 from edgefn.errors import ProtocolError
 from edgefn.routing.table import USUAL_PRIORITY
-from edgefn_runtime.wire import Call, Cancel, FrameCutter, Reply, parse_frame
+from edgefn_runtime.frames import FrameCutter, parse_frame
+from edgefn_runtime.wire import Call, Cancel, Reply
 
 PEER_PROTOCOL: Final = 2
 MAX_FORWARDS: Final = 2  # of a call
@@ -221,8 +222,11 @@ def decode_head(call: Call) -> PeerHead:
         raise ProtocolError(f"a call without a peer's head: {error}") from error
 
 
-class PeerFrameReader(FrameCutter):
+class PeerFrameReader:
     """Cuts a stream of bytes into the frames between two gateways."""
+
+    def __init__(self) -> None:
+        self._cutter = FrameCutter()
 
     def feed(self, data: bytes) -> list[PeerFrame]:
         """Returns the frames that `data` completes, in order.
@@ -231,7 +235,7 @@ class PeerFrameReader(FrameCutter):
             ProtocolError: A length beyond the limit, or bytes that are no frame. The stream cannot
                 be followed any more: close the connection.
         """
-        return [_parse(frame) for frame in self.cut(data)]
+        return [_parse(frame) for frame in self._cutter.cut(data)]
 
 
 def _parse(frame: bytes) -> PeerFrame:

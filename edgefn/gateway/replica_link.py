@@ -8,7 +8,8 @@ from edgefn.errors import EdgefnError, ProtocolError, ReplicaLost, TimedOut
 from edgefn.gateway.control import ReplicaRoute
 from edgefn.gateway.flight import Control, Flight
 from edgefn.gateway.replica_protocol import ReplicaProtocol
-from edgefn_runtime.wire import Reply, encode_cancel
+from edgefn_runtime.frames import encode_cancel
+from edgefn_runtime.wire import Reply
 
 _CONNECT_TIMEOUT_S: Final = 2.0
 _BACKOFF_S: Final = 0.05  # doubled after each failure

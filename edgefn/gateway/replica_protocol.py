@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from edgefn.errors import ProtocolError
 from edgefn.gateway.frame_stream import FrameStream
-from edgefn_runtime.wire import FrameReader, Hello, Reply
+from edgefn_runtime.frames import FrameReader
+from edgefn_runtime.wire import Hello, Reply
 
 
 class ReplicaProtocol(FrameStream):

@@ -5,8 +5,9 @@ import logging
 from typing import Final, Protocol, cast
 
 from edgefn_runtime.errors import ProtocolError
+from edgefn_runtime.frames import FrameReader
 from edgefn_runtime.queue import Waiting
-from edgefn_runtime.wire import Call, Frame, FrameReader
+from edgefn_runtime.wire import Call, Frame
 
 # A gateway that does not read is not read from either; and one that still has so much to read when
 # more is to be said will never read it.

@@ -24,6 +24,7 @@ from edgefn_runtime.alert_marks import Marker
 from edgefn_runtime.connection import Connection
 from edgefn_runtime.errors import ErrorBody, LoadFailed, ProtocolError
 from edgefn_runtime.execution import Execution
+from edgefn_runtime.frames import encode_hello
 from edgefn_runtime.lifecycle import (
     Failed,
     Measure,
@@ -41,7 +42,7 @@ from edgefn_runtime.process import become_replica, listen, reseed
 from edgefn_runtime.servable import Servable
 from edgefn_runtime.serving import ReplicaServer
 from edgefn_runtime.tracebacks import describe, traceback_of
-from edgefn_runtime.wire import PROTOCOL, Hello, encode_hello
+from edgefn_runtime.wire import PROTOCOL, Hello
 
 
 def main(config: ReplicaConfig, *, log_fd: int, lifecycle_fd: int, parent_pid: int) -> int:

@@ -21,10 +21,11 @@ from edgefn_runtime.errors import (
     TimedOut,
 )
 from edgefn_runtime.execution import Answer, Ended, Execution, Steps, error_answer
+from edgefn_runtime.frames import encode_reply
 from edgefn_runtime.lifecycle import BEAT_S, StatusPage
 from edgefn_runtime.manifest import ASYNC_RUNS
 from edgefn_runtime.queue import NO_DEADLINE, CallQueue, Waiting
-from edgefn_runtime.wire import NO_BUDGET, Call, Cancel, Frame, Outcome, Reply, encode_reply
+from edgefn_runtime.wire import NO_BUDGET, Call, Cancel, Frame, Outcome, Reply
 
 TURN_S: Final = 0.0005  # answers wait for at most so long, and one run, to be sent together
 QUIET_S: Final = 0.2

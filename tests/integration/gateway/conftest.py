@@ -32,6 +32,7 @@ from edgefn.gateway.control import (
     VariantRoute,
 )
 from edgefn_runtime.errors import ErrorBody
+from edgefn_runtime.frames import FrameReader, encode_hello, encode_reply
 from edgefn_runtime.lifecycle import MessageReader, pack
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec, Scale, V2Tensor
 from edgefn_runtime.variant import Variant
@@ -40,12 +41,9 @@ from edgefn_runtime.wire import (
     Call,
     CallHead,
     Cancel,
-    FrameReader,
     Hello,
     Outcome,
     Reply,
-    encode_hello,
-    encode_reply,
     pack_confidence,
 )
 

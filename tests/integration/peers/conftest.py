@@ -18,19 +18,10 @@ from edgefn.gateway.peer_wire import Greeting
 from edgefn.gateway.peers import Peers, Times
 from edgefn.gateway.secure_port import SecurePort
 from edgefn.routing.table import HERE, Place
+from edgefn_runtime.frames import FrameReader, encode_hello, encode_reply
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import as_given
-from edgefn_runtime.wire import (
-    PROTOCOL,
-    Call,
-    Cancel,
-    Content,
-    FrameReader,
-    Hello,
-    Reply,
-    encode_hello,
-    encode_reply,
-)
+from edgefn_runtime.wire import PROTOCOL, Call, Cancel, Content, Hello, Reply
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCHEMA = FunctionSchema(input={}, output={}, v2_inputs=(), v2_outputs=())

@@ -17,7 +17,8 @@ from edgefn.gateway.peer_wire import (
     encode_greeting,
     encode_summary,
 )
-from edgefn_runtime.wire import NO_BUDGET, Call, Reply, encode_call
+from edgefn_runtime.frames import encode_call
+from edgefn_runtime.wire import NO_BUDGET, Call, Reply
 
 
 async def test_a_call_is_answered_at_the_peer_and_its_times_add_up(pair):

@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgefn_runtime.errors import ErrorBody
 from edgefn_runtime.forkserver import ENVIRON, send_fork
+from edgefn_runtime.frames import FrameReader, encode_call, encode_cancel
 from edgefn_runtime.lifecycle import (
     Drain,
     Exited,
@@ -36,18 +37,7 @@ from edgefn_runtime.lifecycle import (
     StatusPage,
     pack,
 )
-from edgefn_runtime.wire import (
-    NO_BUDGET,
-    Call,
-    CallHead,
-    Content,
-    FrameReader,
-    Hello,
-    Outcome,
-    Reply,
-    encode_call,
-    encode_cancel,
-)
+from edgefn_runtime.wire import NO_BUDGET, Call, CallHead, Content, Hello, Outcome, Reply
 
 LIMIT_S = 20.0
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from edgefn_runtime.wire import PROTOCOL, Outcome, encode_hello, pack_confidence
+from edgefn_runtime.frames import encode_hello
+from edgefn_runtime.wire import PROTOCOL, Outcome, pack_confidence
 
 ECHO = """
     @edge_function

@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 
 from edgefn_runtime.alert_marks import CLEARS, HOLDS, MAX_MARKS_BYTES, Marker, Marks, rules_of
+from edgefn_runtime.frames import encode_reply, parse_frame
 from edgefn_runtime.manifest import Alert
-from edgefn_runtime.wire import Outcome, Reply, encode_reply, parse_frame
+from edgefn_runtime.wire import Outcome, Reply
 
 ALERTS = (
     Alert(when="score > 0.9", clear="score < 0.6", to=("file:a",), for_="1 of 1", name="alert"),

@@ -12,9 +12,10 @@ from edgefn.gateway.call import NO_DEADLINE_WAIT_S, PendingCall, instants
 from edgefn.gateway.control import LATENCY_EDGES_S, FunctionRoute, VariantRoute
 from edgefn.gateway.errors import Unavailable
 from edgefn.gateway.function import MAX_WAITING, Function
+from edgefn_runtime.frames import parse_frame
 from edgefn_runtime.manifest import FunctionSchema, FunctionSpec
 from edgefn_runtime.variant import as_given
-from edgefn_runtime.wire import NO_BUDGET, Call, Reply, parse_frame
+from edgefn_runtime.wire import NO_BUDGET, Call, Reply
 
 
 @pytest.fixture

@@ -24,18 +24,8 @@ from edgefn.gateway.peer_wire import (
     encode_summary,
 )
 from edgefn.gateway.prober import Prober
-from edgefn_runtime.wire import (
-    PROTOCOL,
-    Call,
-    Cancel,
-    Hello,
-    Outcome,
-    Reply,
-    encode_call,
-    encode_cancel,
-    encode_hello,
-    encode_reply,
-)
+from edgefn_runtime.frames import encode_call, encode_cancel, encode_hello, encode_reply
+from edgefn_runtime.wire import PROTOCOL, Call, Cancel, Hello, Outcome, Reply
 
 GREETING = Greeting(box="edge-1", tier="edge", site="hall", boot_id="b")
 SUMMARY = Summary((OfferedFunction("f", "d1", (OfferedVariant("int8", 2, 0.321, 0.05),)),))

@@ -4,7 +4,8 @@ import pytest
 
 from edgefn_runtime.connection import MAX_UNREAD_BYTES, Connection
 from edgefn_runtime.errors import ProtocolError
-from edgefn_runtime.wire import Call, Cancel, encode_call, encode_cancel
+from edgefn_runtime.frames import encode_call, encode_cancel
+from edgefn_runtime.wire import Call, Cancel
 
 
 class FakeTransport:

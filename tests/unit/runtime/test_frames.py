@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefn_runtime import wire
+from edgefn_runtime import frames, wire
 from edgefn_runtime.errors import ProtocolError
 
 U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
@@ -49,37 +49,35 @@ HELLOS = st.builds(
 def encode(frame: wire.Frame) -> bytes:
     match frame:
         case wire.Call():
-            return wire.encode_call(frame)
+            return frames.encode_call(frame)
         case wire.Reply():
-            return wire.encode_reply(frame)
+            return frames.encode_reply(frame)
         case wire.Hello():
-            return wire.encode_hello(frame)
+            return frames.encode_hello(frame)
         case wire.Cancel():
-            return wire.encode_cancel(frame.id)
+            return frames.encode_cancel(frame.id)
 
 
 @given(
-    frames=st.lists(CALLS | REPLIES | HELLOS | st.builds(wire.Cancel, id=U32), max_size=8),
+    sent=st.lists(CALLS | REPLIES | HELLOS | st.builds(wire.Cancel, id=U32), max_size=8),
     cuts=st.lists(st.integers(1, 400), min_size=1, max_size=40),
 )
-def test_frames_survive_any_cutting_of_the_stream(
-    frames: list[wire.Frame], cuts: list[int]
-) -> None:
+def test_frames_survive_any_cutting_of_the_stream(sent: list[wire.Frame], cuts: list[int]) -> None:
     """What was written is read, in order, however the bytes arrive."""
-    stream = b"".join(encode(frame) for frame in frames)
-    reader, read, position, turn = wire.FrameReader(), [], 0, 0
+    stream = b"".join(encode(frame) for frame in sent)
+    reader, read, position, turn = frames.FrameReader(), [], 0, 0
     while position < len(stream):
         size = cuts[turn % len(cuts)]
         read += reader.feed(stream[position : position + size])
         position, turn = position + size, turn + 1
-    assert read == frames
+    assert read == sent
     assert reader.at_boundary()
 
 
 @given(st.binary(max_size=300))
 def test_noise_is_refused_or_waited_for_but_never_crashes(noise: bytes) -> None:
     """Bytes that are no frames raise `ProtocolError` and nothing else."""
-    reader = wire.FrameReader(max_frame_bytes=1024)
+    reader = frames.FrameReader(max_frame_bytes=1024)
     try:
         reader.feed(noise)
     except ProtocolError:
@@ -89,15 +87,15 @@ def test_noise_is_refused_or_waited_for_but_never_crashes(noise: bytes) -> None:
 
 def test_a_frame_is_refused_by_its_announced_length() -> None:
     """No byte beyond the length has to arrive, or be allocated, for the refusal."""
-    reader = wire.FrameReader(max_frame_bytes=1000)
+    reader = frames.FrameReader(max_frame_bytes=1000)
     with pytest.raises(ProtocolError, match="a frame of 4294967295 bytes was announced"):
         reader.feed(struct.pack("<I", 2**32 - 1))
 
 
 def test_a_half_frame_is_no_boundary() -> None:
     """The end of the stream in the middle of a frame can be told from a clean one."""
-    reader = wire.FrameReader()
-    assert reader.feed(wire.encode_cancel(7)[:-1]) == []
+    reader = frames.FrameReader()
+    assert reader.feed(frames.encode_cancel(7)[:-1]) == []
     assert not reader.at_boundary()
 
 
@@ -105,15 +103,15 @@ def test_a_body_beyond_the_limit_is_not_sent() -> None:
     """The sender refuses what the receiver would refuse."""
     body = bytes(wire.MAX_BODY_BYTES + 1)
     with pytest.raises(ProtocolError, match="does not fit a frame"):
-        wire.encode_call(wire.Call(1, 1, 1, 0, 0, b"", body))
+        frames.encode_call(wire.Call(1, 1, 1, 0, 0, b"", body))
     with pytest.raises(ProtocolError, match="does not fit a frame"):
-        wire.encode_reply(wire.Reply(1, 0, 1, 0, 0, 0, 0, 1, 0, body))
+        frames.encode_reply(wire.Reply(1, 0, 1, 0, 0, 0, 0, 1, 0, body))
 
 
 def test_the_largest_body_fits() -> None:
     """A body of exactly the limit arrives."""
     call = wire.Call(1, 1, 1, 0, 0, b"", bytes(wire.MAX_BODY_BYTES))
-    assert wire.FrameReader().feed(wire.encode_call(call)) == [call]
+    assert frames.FrameReader().feed(frames.encode_call(call)) == [call]
 
 
 def test_a_replica_of_another_protocol_is_refused() -> None:
@@ -122,21 +120,21 @@ def test_a_replica_of_another_protocol_is_refused() -> None:
     with pytest.raises(
         ProtocolError, match=f"speaks protocol {wire.PROTOCOL + 1}, this side {wire.PROTOCOL}"
     ):
-        wire.FrameReader().feed(wire.encode_hello(hello))
+        frames.FrameReader().feed(frames.encode_hello(hello))
 
 
 def test_a_head_longer_than_its_frame_is_refused() -> None:
     """A lying head length does not read into the next frame."""
-    frame = bytearray(wire.encode_call(wire.Call(1, 1, 1, 0, 0, b"", b"")))
+    frame = bytearray(frames.encode_call(wire.Call(1, 1, 1, 0, 0, b"", b"")))
     frame[-2:] = struct.pack("<H", 9)
     with pytest.raises(ProtocolError, match="does not fit its frame"):
-        wire.FrameReader().feed(bytes(frame))
+        frames.FrameReader().feed(bytes(frame))
 
 
 def test_times_beyond_the_field_are_clipped() -> None:
     """A long service time does not break the reply that reports it."""
     reply = wire.Reply(1, 0, 1, 0, 2**40, 2**40, 2**40, 2**20, 2**20, b"")
-    (read,) = wire.FrameReader().feed(wire.encode_reply(reply))
+    (read,) = frames.FrameReader().feed(frames.encode_reply(reply))
     assert isinstance(read, wire.Reply)
     assert (read.queue_us, read.batch) == (2**32 - 1, 2**16 - 1)
 
