@@ -49,7 +49,7 @@ bench: $(VENV)/compiled ## Measures a decision; compares a box with plain aiohtt
 	$(BIN)/python tests/bench/routing.py --compiled $(VENV)/compiled
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
-wheel: $(VENV)/.installed-dev ## Builds a wheel whose decisions are compiled for this platform, into dist/ (needs a C compiler)
+wheel: $(VENV)/.installed-dev ## Builds a wheel that is compiled for this platform, into dist/ (needs a C compiler)
 	EDGEFN_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 
 variants: $(VENV)/.installed-train $(VENV)/.installed-converter ## Compresses the three functions again
@@ -96,8 +96,8 @@ $(VENV)/.installed-converter: edgefn/compress/converter/lock.txt | $(VENV)/.inst
 	XDG_CACHE_HOME=$(CACHE) $(BIN)/python -m edgefn.compress.converter
 	@touch $@
 
-# Both packages with the decisions compiled, as `make wheel` has them; it needs a C compiler.
-$(VENV)/compiled: hatch_build.py $(wildcard edgefn/routing/*.py edgefn/scaling/*.py edgefn/simulate/*.py edgefn/simulate/engine/*.py runtime/edgefn_runtime/*.py) | $(VENV)/.installed-dev
+# Both packages compiled, as `make wheel` has them; it needs a C compiler.
+$(VENV)/compiled: hatch_build.py pyproject.toml $(wildcard edgefn/routing/*.py edgefn/scaling/*.py edgefn/simulate/*.py edgefn/simulate/engine/*.py runtime/edgefn_runtime/*.py) | $(VENV)/.installed-dev
 	rm -rf $@
 	$(BIN)/python hatch_build.py $@ || { rm -rf $@; exit 1; }
 	@touch $@

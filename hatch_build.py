@@ -1,8 +1,9 @@
-"""Builds the wheel; with EDGEFN_COMPILE=1, one whose decisions are compiled for this platform.
+"""Builds the wheel; with EDGEFN_COMPILE=1, one that is compiled for this platform.
 
 What decides, queues and simulates is pure and typed, and mypyc compiles it as it is: the same
-decisions, to the bit, in a fraction of the time. Which modules is said in `pyproject.toml`. Their
-sources stay beside them, for tracebacks and readers. An editable install is never compiled.
+decisions, to the bit, in a fraction of the time. So it does with what a replica does around a
+function. Which modules is said in `pyproject.toml`. Their sources stay beside them, for tracebacks
+and readers. An editable install is never compiled.
 
     python hatch_build.py FOLDER
 

@@ -75,7 +75,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from edgefn import __version__
 
-        typer.echo(f"edgefn {__version__}{' (decisions compiled)' if _compiled() else ''}")
+        typer.echo(f"edgefn {__version__}{' (compiled)' if _compiled() else ''}")
         raise typer.Exit
 
 
