@@ -110,7 +110,9 @@ class Connection(DirectHandler):
         """Takes bytes, and notes when a head began; called by the loop."""
         if self._discarding:
             return
-        if data and not self.busy:  # aiohttp passes nothing to have its own buffer parsed
+        if (
+            data and not self.busy and not self.body_is_coming
+        ):  # aiohttp passes nothing to have its own buffer parsed
             self.read_s = self._arrived_s()
             if not self._head_since_s:
                 self._head_since_s = self.read_s

@@ -4,6 +4,7 @@ import email
 import json
 import socket
 import struct
+import time
 
 import pytest
 
@@ -23,6 +24,14 @@ class Caller:
         told |= {name.replace("_", "-"): value for name, value in headers.items()}
         lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
         self.socket.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
+
+    def send_parts(self, *parts, until, **headers):
+        """Sends a call in parts: the head, and each of these when `until` returns."""
+        size_bytes = sum(map(len, parts))
+        self.send("POST", "/v1/functions/echo", Content_Length=str(size_bytes), **headers)
+        for part in parts:
+            until()
+            self.socket.sendall(part)
 
     def read(self):
         status = int(self.file.readline().split()[1])
@@ -122,3 +131,37 @@ def test_the_last_answer_says_that_it_is(site, caller):
     status, headers, _ = caller.ask("POST", "/v1/functions/echo", body, Connection="close")
     assert (status, headers["Connection"]) == (200, "close")
     assert caller.file.read(1) == b""
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.005, 0.1])
+def test_a_body_may_come_behind_its_head(site, caller, pause_s):
+    """In one part or more, soon or late; the deadline counts from the head."""
+    for number in range(5):
+        body = b'{"x": %d}' % number
+        caller.send_parts(body[:3], body[3:], until=lambda: time.sleep(pause_s))
+        status, _, answer = caller.read()
+        assert (status, json.loads(answer)) == (200, {"x": number})
+    hurried = {"Edgefn-Deadline-Ms": "100"}
+    caller.send_parts(b"1", until=lambda: time.sleep(pause_s), **hurried)
+    assert caller.read()[0] == (504 if pause_s == 0.1 else 200)
+
+
+def test_what_comes_behind_half_a_body_is_answered_behind_it(site, caller):
+    """And a body that never comes ends nothing but its own connection."""
+    caller.send_parts(b"1", b"2", until=lambda: time.sleep(0.003))
+    caller.send("GET", "/healthz")
+    assert (caller.read()[2], caller.read()[0]) == (b"12", 200)
+    caller.send("POST", "/v1/functions/echo", Content_Length="5")
+    caller.close()
+    other = Caller(site.port)
+    assert other.call({"x": 2})[:1] == (200,)
+    other.close()
+
+
+def test_a_caller_who_asks_whether_to_go_on_is_told(site, caller):
+    """At once: it sends no body before."""
+    caller.send("POST", "/v1/functions/echo", Content_Length="2", Expect="100-continue")
+    assert caller.file.readline().split()[1] == b"100"
+    assert caller.file.readline() == b"\r\n"
+    caller.socket.sendall(b"42")
+    assert caller.read()[2] == b"42"
