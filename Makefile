@@ -47,7 +47,7 @@ test-long: $(VENV)/.installed-dev ## Runs the tests that take minutes
 # A few minutes. The others take longer, or want the machine for themselves: docs/performance.md.
 bench: $(VENV)/compiled ## Measures a decision; compares a box with plain aiohttp (ARGS=--quick). More: docs/performance.md
 	$(BIN)/python tests/bench/routing.py --compiled $(VENV)/compiled
-	$(BIN)/python tests/bench/run.py $(ARGS)
+	$(BIN)/python tests/bench/run.py --compiled $(VENV)/compiled $(ARGS)
 
 wheel: $(VENV)/.installed-dev ## Builds a wheel that is compiled for this platform, into dist/ (needs a C compiler)
 	EDGEFN_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .

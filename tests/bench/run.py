@@ -3,6 +3,8 @@
     make bench                  about three minutes
     make bench ARGS=--quick     half a minute, for a first look
 
+`--compiled FOLDER`, which `make bench` says, has the box run as a wheel has it.
+
 Absolute times vary from machine to machine: the ratios are what to read. All of a round's runs
 follow each other at once, and rounds are repeated, so that a noisy machine hits all alike.
 
@@ -222,11 +224,14 @@ def main() -> int:
     """Runs the bench, prints it and writes it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short runs, for a first look")
-    quick = parser.parse_args().quick
+    parser.add_argument("--compiled", type=Path, help="what hatch_build.py compiled, for the box")
+    options = parser.parse_args()
+    quick, compiled = options.quick, options.compiled
+    environ = {} if compiled is None else {"PYTHONPATH": str(compiled.absolute())}
     rounds, duration_s, starts = (2, 1.0, 5) if quick else (7, 3.0, 30)
     ensure_wrk()
     with (
-        running_box() as admin,
+        running_box(**environ) as admin,
         plain_server(FOLDER, "application") as application,
         plain_server(FOLDER, "low-level") as low_level,
     ):
@@ -248,6 +253,7 @@ def main() -> int:
         compared = ratios(found)
         report = {
             "machine": machine(),
+            "compiled": compiled is not None,
             "bare_loop": loop,
             "loads": summary(found),
             "ratios": compared,
