@@ -9,8 +9,9 @@ _MAX_UNREAD_BYTES: Final = 64 * 1024 * 1024  # then the other side has stopped r
 class FrameStream(asyncio.Protocol):
     """The writing half of a connection that carries frames; what comes in is for subclasses.
 
-    uvloop joins the frames that are written in one turn of the loop. While the other side does not
-    read, frames of calls are kept here, where their owner can take them back.
+    While the other side does not read, frames of calls are kept here, where their owner can take
+    them back. Frames of one turn of the loop are written one by one: joined, they take a tenth less
+    processor time and come later, and under load fewer calls are answered.
 
     Attributes:
         closed: Becomes why the connection ended.
