@@ -110,9 +110,8 @@ class Connection(DirectHandler):
         """Takes bytes, and notes when a head began; called by the loop."""
         if self._discarding:
             return
-        if (
-            data and not self.busy and not self.body_is_coming
-        ):  # aiohttp passes nothing to have its own buffer parsed
+        # aiohttp passes nothing to have its own buffer parsed.
+        if data and not self.busy and not self.body_is_coming:
             self.read_s = self._arrived_s()
             if not self._head_since_s:
                 self._head_since_s = self.read_s
